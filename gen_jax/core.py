@@ -1,0 +1,169 @@
+"""A family is a game: a record of roles, each of which says what it minimises; `play` says how.
+
+Shapes: B examples of one role's turn, T the largest number of turns, S seeds. Keys are typed (`jax.random.key`).
+"""
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import flax
+import jax
+import jax.numpy as jnp
+import optax
+
+Tree = Any
+
+
+class InputError(ValueError):
+  """A user's mistake: the verbs print it as one line and exit non-zero."""
+
+
+class Aux(NamedTuple):
+  """What a loss reports beside its value."""
+  metrics: dict[str, jax.Array]        # [B] each
+  statistics: Tree = ()                # means over these examples (codebook counts, moments), averaged by weight before `Role.update`
+  weight_B: jax.Array | None = None    # packed and padded tokens count right; None: every example counts once
+
+
+class Gradient(NamedTuple):
+  """A mean over `count` examples (or their weight); everything in it averages over shards and microbatches by `count`."""
+  grads: Tree
+  metrics: dict[str, jax.Array]        # scalars
+  statistics: Tree
+  count: jax.Array
+
+
+@flax.struct.dataclass
+class TrainState:
+  """All that a run is. params, variables, opt_state and ema are mappings by role; frozen holds pretrained parts, never updated."""
+  step: jax.Array
+  params: dict[str, Tree]
+  variables: dict[str, Tree]
+  opt_state: dict[str, Tree]
+  ema: dict[str, Tree]
+  frozen: dict[str, Tree]
+
+  def averaged(self, role: str) -> Tree:
+    """The role's parameters to sample and score with: their moving average where the role keeps one."""
+    return self.ema.get(role, self.params[role])
+
+
+def mean_gradient(loss, own, state, batch, keys_B, key) -> Gradient:
+  """The gradient of the weighted mean of a per-example loss with respect to `own`."""
+  def objective(own):
+    loss_B, aux = loss(own, state, batch, keys_B, key)
+    weight_B = jnp.ones_like(loss_B) if aux.weight_B is None else aux.weight_B
+    count = weight_B.sum()
+    metrics = jax.tree.map(lambda x_B: (weight_B * x_B).sum() / jnp.maximum(count, 1e-9), {'loss': loss_B, **aux.metrics})
+    return metrics['loss'], (metrics, aux.statistics, count)
+  grads, (metrics, statistics, count) = jax.grad(objective, has_aux=True)(own)
+  return Gradient(grads, metrics, statistics, count)
+
+
+def advance(role, name, state, gradient, key):
+  """What follows the averaged gradient: finish, clip, optimizer, update, EMA. Returns (state, metrics)."""
+  grads = role.finish(gradient.grads, gradient.count, key)
+  norm = optax.global_norm(grads)
+  if role.clip is not None:
+    grads = jax.tree.map(lambda g: g * jnp.minimum(1., role.clip / jnp.maximum(norm, 1e-9)), grads)
+  updates, opt_state = role.optimizer.update(grads, state.opt_state[name], state.params[name])
+  params = optax.apply_updates(state.params[name], updates)
+  variables = role.update(state.variables[name], gradient.statistics, key)
+  ema = state.ema
+  if role.ema is not None:
+    # (1 + t) / (10 + t) forgets the random start, as in Polyak averages since TF-1's ExponentialMovingAverage.
+    decay = jnp.minimum(role.ema, (1. + state.step) / (10. + state.step))
+    ema = {**ema, name: jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, ema[name], params)}
+  state = state.replace(params={**state.params, name: params}, variables={**state.variables, name: variables},
+                        opt_state={**state.opt_state, name: opt_state}, ema=ema)
+  return state, {**gradient.metrics, 'gradient_norm': norm}
+
+
+class Role(NamedTuple):
+  """A player of the game.
+
+  loss: (own, state, batch, keys_B, key) -> (loss_B, Aux). Differentiated in `own`; the other roles' parameters are read from `state`.
+    keys_B are for what is drawn per example, key for what is drawn once a batch.
+  """
+  loss: Callable
+  optimizer: optax.GradientTransformation             # schedules count this role's turns
+  turns: int = 1                                       # turns a step (n_critic); each plays its own slice of the batch
+  ema: float | None = None                             # decay of the moving average of the parameters
+  clip: float | None = None                            # largest global norm of the finished gradient
+  per_example: bool = True                             # False: the loss mixes examples; devices gather, accumulated refuses
+  gradient: Callable = mean_gradient                   # (loss, own, state, batch, keys_B, key) -> Gradient, on the examples at hand
+  finish: Callable = lambda grads, count, key: grads   # once, on the averaged gradient
+  update: Callable = lambda variables, statistics, key: variables   # once, from the averaged statistics
+  advance: Callable = advance                          # (role, name, state, Gradient, key) -> (state, metrics)
+
+
+def play(family, state, batch, keys, key):
+  """One update of every role, in order. batch leaves are [T*B, ...] and keys [T*B], with a leading S under `seeds`. Returns (state, metrics)."""
+  metrics = {}
+  turns = max(role.turns for role in family.roles.values())
+  slices = split((batch, keys), turns, axis=batch_axis(family))
+  for name, role in family.roles.items():
+    for turn in range(role.turns):
+      batch_B, keys_B = slices[turn]
+      turn_key = fold(fold(key, name), turn)
+      gradient = role.gradient(role.loss, state.params[name], state, batch_B, fold(keys_B, name), fold(turn_key, 'loss'))
+      state, found = role.advance(role, name, state, gradient, fold(turn_key, 'advance'))
+    metrics.update({f'{name}/{k}': v for k, v in found.items()})
+  return state.replace(step=state.step + 1), metrics
+
+
+class Family(NamedTuple):
+  """A generative family: what it is made of, whom it trains, how it samples. Transformations map families to families."""
+  init: Callable                        # (key, batch) -> (params by role, variables by role, frozen)
+  roles: Mapping[str, Role]             # in the order of play
+  sample: Callable | None = None        # (state, keys_N, condition_N or None) -> x_N
+  score: Callable | None = None         # (state, batch, keys_B) -> {name: [B]}: log-likelihoods or their bounds, accuracies, verdicts
+  reconstruct: Callable | None = None   # (state, batch, keys_B) -> x_B
+  step: Callable = play                 # (family, state, batch, keys, key) -> (state, metrics)
+  seeds: int | None = None              # set by transforms.seeds: batch, keys and all of the state but step and frozen lead with [S]
+  mesh: jax.sharding.Mesh | None = None # set by transforms.devices
+
+
+def create(family, key, batch) -> TrainState:
+  """The state before the first step. Under `seeds`, key is [S]; batch is one example batch in either case."""
+  params, variables, frozen = family.init(key, batch)
+  opt_state = {}
+  for name, role in family.roles.items():
+    init = jax.vmap(role.optimizer.init) if family.seeds else role.optimizer.init
+    opt_state[name] = init(params[name])
+  # A copy: donating a state that holds one buffer twice raises.
+  ema = {name: jax.tree.map(jnp.copy, params[name]) for name, role in family.roles.items() if role.ema is not None}
+  return TrainState(jnp.zeros((), jnp.int32), params, variables, opt_state, ema, frozen)
+
+
+def batch_axis(family) -> int:
+  return 0 if family.seeds is None else 1
+
+
+def split(tree, n, axis=0) -> list:
+  """The tree cut into n equal parts along an axis of every leaf."""
+  def part(i):
+    def cut(x):
+      size = x.shape[axis] // n
+      return jax.lax.slice_in_dim(x, i * size, (i + 1) * size, axis=axis)
+    return jax.tree.map(cut, tree)
+  return [tree] if n == 1 else [part(i) for i in range(n)]
+
+
+def fold(keys, name: str | int):
+  """Keys of any shape, folded with a name (by crc32: `hash` differs between processes) or a position."""
+  data = zlib.crc32(name.encode()) if isinstance(name, str) else name
+  f = jax.random.fold_in
+  for _ in range(keys.ndim):
+    f = jax.vmap(f, (0, None))
+  return f(keys, data)
+
+
+def per_example(key, positions_B):
+  """One key per example from its global position, so that it does not depend on how the batch is held."""
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, positions_B)
+
+
+def scan(body, carry, xs):
+  """`lax.scan`, unrolled on CPU: there a convolution's weight gradient inside a loop runs 10 to 100 times slower (experiments/speed/conv.py)."""
+  return jax.lax.scan(body, carry, xs, unroll=jax.default_backend() == 'cpu')

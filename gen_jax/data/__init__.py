@@ -1,0 +1,100 @@
+"""Sources of examples, addressed by position: one file a source, `make(config, split) -> Source`, splits 'train', 'validation', 'test'.
+
+The order is a function of (seed, position): a fresh permutation an epoch. A set that fits lives on the device and is gathered there; one
+that does not is read by `Source.take` on the host. Both see the same indices, so both give the same batches.
+"""
+import hashlib
+import importlib
+import os
+import pathlib
+import pkgutil
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gen_jax import augment, core
+
+SPLITS = ('train', 'validation', 'test')
+# Every source has these options beside its own DEFAULTS.
+DEFAULTS = dict(flip=False, shift=0, crop=0, resident_mb=2048)
+
+
+class Spec(NamedTuple):
+  """What an example is; kept in the workdir, so that sampling needs no data set."""
+  shape: tuple[int, ...]     # of one x: (H, W, C), or (D,) for points
+  classes: int = 0           # batch['condition'] holds labels in [0, classes); 0: there is no condition
+  bounded: bool = True       # x lies in [-1, 1]; stored as uint8 where it does
+
+
+class Source(NamedTuple):
+  spec: Spec
+  size: int                                             # examples
+  take: Callable[[np.ndarray], dict[str, np.ndarray]]   # indices [n] -> {'x': [n, *shape] uint8 or float32, 'condition': [n] int32}, on the host
+  arrays: dict[str, np.ndarray] | None                  # the same for all examples, or None where they do not fit
+  checksum: str                                         # sha256 of what the examples are read from
+
+
+def from_arrays(x, condition, spec: Spec) -> Source:
+  """A source of arrays in memory; condition may be None."""
+  arrays = {'x': np.ascontiguousarray(x)}
+  if condition is not None:
+    arrays['condition'] = np.asarray(condition, np.int32)
+  digest = hashlib.sha256()
+  for name, a in sorted(arrays.items()):
+    digest.update(f'{name} {a.dtype} {a.shape}'.encode() + a.tobytes())
+  return Source(spec, len(x), lambda indices: {k: a[indices] for k, a in arrays.items()}, arrays, digest.hexdigest())
+
+
+def names() -> list[str]:
+  return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith('_'))
+
+
+def make(config, split: str) -> Source:
+  """The source that config.data names. Raises InputError for an unknown one, and whatever the source refuses."""
+  if split not in SPLITS:
+    raise core.InputError(f'split {split!r}: there are {", ".join(SPLITS)}')
+  source = importlib.import_module(f'gen_jax.data.{config.data.name}').make(config.data, split)
+  if source.size == 0:
+    raise core.InputError(f'the {split} split of {config.data.name} is empty')
+  if source.arrays and sum(a.nbytes for a in source.arrays.values()) > config.data.resident_mb * 2**20:
+    source = source._replace(arrays=None)
+  return source
+
+
+def directory() -> pathlib.Path:
+  """Where fetched data lies: $GEN_JAX_DATA, else gen_jax under the user's cache."""
+  cache = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  return pathlib.Path(os.environ.get('GEN_JAX_DATA') or pathlib.Path(cache) / 'gen_jax')
+
+
+class Plan:
+  """Which examples a step sees: positions step*n .. (step+1)*n of an endless sequence of permutations, one an epoch."""
+
+  def __init__(self, seed: int, size: int, n: int):
+    self.seed, self.size, self.n, self._epochs = seed, size, n, {}
+
+  def __call__(self, step: int) -> np.ndarray:
+    """Indices [n] of the examples of a step."""
+    positions = np.arange(step * self.n, (step + 1) * self.n)
+    return np.concatenate([self._order(e)[positions[positions // self.size == e] % self.size] for e in np.unique(positions // self.size)])
+
+  def _order(self, epoch):
+    if epoch not in self._epochs:
+      # The last two suffice for a run in order; a cache, not state: every entry is a function of (seed, epoch).
+      self._epochs = {e: order for e, order in self._epochs.items() if e == epoch - 1}
+      self._epochs[epoch] = np.random.default_rng([self.seed, int(epoch)]).permutation(self.size)
+    return self._epochs[epoch]
+
+
+def prepare(config, raw: dict, keys_B) -> dict:
+  """Stored examples to what a family sees, on the device: uint8 to [-1, 1], then shift, crop and flip keyed by example."""
+  x = raw['x']
+  if x.dtype == jnp.uint8:
+    x = x.astype(jnp.float32) / 127.5 - 1
+  for name in ('shift', 'crop', 'flip'):
+    if config.data[name]:
+      x = jax.vmap(lambda x, key, f=getattr(augment, name), amount=config.data[name]: f(x, key, amount))(x, core.fold(keys_B, name))
+  return {**raw, 'x': x}
