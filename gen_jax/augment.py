@@ -49,7 +49,7 @@ def cutout(x, key):
   h, w = x.shape[:2]
   centre = jax.random.randint(key, (2,), 0, jnp.array([h, w]))
   i, j = jnp.arange(h)[:, None] - centre[0], jnp.arange(w)[None] - centre[1]
-  hidden = (i >= -(h // 4)) & (i < h - h // 2 - h // 4) & (j >= -(w // 4)) & (j < w - w // 2 - w // 4)
+  hidden = (i >= -(h // 4)) & (i < h // 4) & (j >= -(w // 4)) & (j < w // 4)
   return jnp.where(hidden[..., None], 0., x)
 
 

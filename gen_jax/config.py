@@ -1,0 +1,86 @@
+"""What a config holds: the run's own fields, and the DEFAULTS of the modules that it names."""
+import importlib
+import json
+import pathlib
+
+from ml_collections import ConfigDict
+from ml_collections.config_dict import placeholder
+
+from gen_jax import core, data, optimizers
+
+# The run. Sizes count examples, *_every and steps count steps.
+DEFAULTS = dict(
+    seed=0,                     # the only random state; seeds=n trains the runs seed .. seed+n-1 in one program
+    seeds=1,
+    steps=1000,
+    batch_size=64,              # real examples a turn
+    accumulate=1,               # microbatches a turn
+    mesh='',                    # 'seed=2,data=4,fsdp=1'; '': all devices on data
+    steps_per_dispatch=1,       # steps in one compiled program; must divide steps and the *_every
+    log_every=50,
+    checkpoint_every=500,
+    keep_checkpoints=2,
+    sample_every=500,
+    sample_rows=10,             # of the sample grid; a conditional grid has a row a class
+    sample_columns=10,
+    eval_every=0,               # 0: not during training
+    evals=(),                   # names of gen_jax.evals
+    eval_examples=1000,         # samples drawn for evaluation, and at most this many held-out examples
+    wandb=placeholder(str),     # project to report to, beside TensorBoard
+    debug_nans=False,           # stop at the operation that makes a NaN (slow)
+)
+
+
+def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
+  """A locked config of a data set, a family and a network with their defaults; roles: the options of each player (optimizers.DEFAULTS)."""
+  config = ConfigDict(DEFAULTS)
+  config.data = {'name': data_name, **data.DEFAULTS, **defaults('data', data_name)}
+  config.family = {'name': family, **defaults('families', family)}
+  config.network = {'name': network, **defaults('networks', network)}
+  config.roles = {name: {**optimizers.DEFAULTS, **options} for name, options in roles.items()}
+  config.frozen = {'ruler': placeholder(str)}   # workdirs of trained parts: the classifier that judges samples
+  return config.lock()
+
+
+def defaults(kind: str, name: str) -> dict:
+  return module(kind, name).DEFAULTS
+
+
+def module(kind: str, name: str):
+  """gen_jax.<kind>.<name>. Raises InputError with the names there are."""
+  package = importlib.import_module(f'gen_jax.{kind}')
+  known = sorted(p.stem for p in pathlib.Path(package.__path__[0]).glob('[a-z]*.py'))
+  if name not in known:
+    raise core.InputError(f'no {name!r} in gen_jax/{kind}: there are {", ".join(known)}')
+  return importlib.import_module(f'gen_jax.{kind}.{name}')
+
+
+def save(config, path):
+  path.write_text(json.dumps(plain(config), indent=1) + '\n')
+
+
+def load(path) -> ConfigDict:
+  """A config as a run saved it. Raises InputError where there is none."""
+  if not path.is_file():
+    raise core.InputError(f'{path.parent} is not a workdir: it has no {path.name}')
+  try:
+    return ConfigDict(json.loads(path.read_text())).lock()
+  except ValueError as e:
+    raise core.InputError(f'{path} is not a config: {e}') from None
+
+
+def plain(config) -> dict:
+  """The config as JSON sees it (tuples become lists)."""
+  return json.loads(config.to_json_best_effort())
+
+
+def differences(a: dict, b: dict, at: str = '') -> list[str]:
+  """The fields in which two plain configs differ, as 'family.loss: hinge -> minimax'."""
+  found = []
+  for key in sorted(a.keys() | b.keys()):
+    x, y = a.get(key), b.get(key)
+    if isinstance(x, dict) and isinstance(y, dict):
+      found += differences(x, y, f'{at}{key}.')
+    elif x != y:
+      found.append(f'{at}{key}: {x} -> {y}')
+  return found

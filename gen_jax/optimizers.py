@@ -1,0 +1,59 @@
+"""Optimizers and learning-rate schedules by name, from optax, and the options of a role."""
+import optax
+from ml_collections.config_dict import placeholder
+
+from gen_jax import core
+
+# The options of a player, in config.roles.<name>.
+DEFAULTS = dict(
+    optimizer='adam',
+    learning_rate=2e-4,
+    b1=.9,                      # momentum, for sgd
+    b2=.999,
+    weight_decay=0.,
+    schedule='constant',
+    warmup=0,                   # turns of linear warm-up
+    clip=placeholder(float),    # largest global gradient norm
+    ema=placeholder(float),     # decay of the parameters' moving average
+    turns=1,                    # turns a step: n_critic for a critic
+)
+
+SCHEDULES = {
+    'constant': lambda rate, turns: optax.constant_schedule(rate),
+    'cosine': lambda rate, turns: optax.cosine_decay_schedule(rate, turns),
+    'linear': lambda rate, turns: optax.linear_schedule(rate, 0., turns),
+}
+
+OPTIMIZERS = {
+    'adam': lambda rate, o: optax.adam(rate, o.b1, o.b2),
+    'adamw': lambda rate, o: optax.adamw(rate, o.b1, o.b2, weight_decay=o.weight_decay),
+    'lion': lambda rate, o: optax.lion(rate, o.b1, o.b2, weight_decay=o.weight_decay),
+    'sgd': lambda rate, o: optax.sgd(rate, o.b1 or None),
+}
+
+
+def role(options, steps: int, loss, after: optax.GradientTransformation | None = None, **more) -> core.Role:
+  """A core.Role from its options; schedules run over steps * turns. `after` follows the optimizer (a projection of the parameters).
+
+  Raises InputError for an unknown name or a value out of range.
+  """
+  choose('optimizer', options.optimizer, OPTIMIZERS)
+  choose('schedule', options.schedule, SCHEDULES)
+  for name, low, high in (('learning_rate', 0, float('inf')), ('b1', 0, 1), ('b2', 0, 1), ('ema', 0, 1), ('clip', 0, float('inf'))):
+    if options[name] is not None and not low <= options[name] < high:
+      raise core.InputError(f'{name}={options[name]} is not in [{low}, {high})')
+  if options.turns < 1:
+    raise core.InputError(f'turns={options.turns}: a role plays at least one a step')
+  turns = steps * options.turns
+  rate = SCHEDULES[options.schedule](options.learning_rate, max(1, turns - options.warmup))
+  if options.warmup:
+    rate = optax.join_schedules([optax.linear_schedule(0., options.learning_rate, options.warmup), rate], [options.warmup])
+  optimizer = OPTIMIZERS[options.optimizer](rate, options)
+  return core.Role(loss, optax.chain(optimizer, after) if after else optimizer, turns=options.turns, ema=options.ema, clip=options.clip, **more)
+
+
+def choose(what: str, name: str, table: dict):
+  """The entry of a table. Raises InputError with the names there are."""
+  if name not in table:
+    raise core.InputError(f'{what}={name!r}: there are {", ".join(map(str, table))}')
+  return table[name]
