@@ -24,10 +24,9 @@ DEFAULTS = dict(
     sample_rows=10,             # of the sample grid; a conditional grid has a row a class
     sample_columns=10,
     eval_every=0,               # 0: not during training
-    evals=(),                   # names of gen_jax.evals
+    evals='',                   # names of gen_jax.evals, with commas
     eval_examples=1000,         # samples drawn for evaluation, and at most this many held-out examples
     wandb=placeholder(str),     # project to report to, beside TensorBoard
-    debug_nans=False,           # stop at the operation that makes a NaN (slow)
 )
 
 
@@ -40,6 +39,16 @@ def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
   config.roles = {name: {**optimizers.DEFAULTS, **options} for name, options in roles.items()}
   config.frozen = {'ruler': placeholder(str)}   # workdirs of trained parts: the classifier that judges samples
   return config.lock()
+
+
+def smoke(config: ConfigDict) -> ConfigDict:
+  """The same run in seconds: four steps of a tiny network, every file a real run leaves."""
+  config.update(steps=4, batch_size=8, steps_per_dispatch=min(2, config.steps_per_dispatch), log_every=2, checkpoint_every=2, sample_every=4,
+                sample_columns=2, eval_examples=20)
+  config.network.width = 8
+  if 'features' in config.network:
+    config.network.features = 16
+  return config
 
 
 def defaults(kind: str, name: str) -> dict:

@@ -18,6 +18,10 @@ class InputError(ValueError):
   """A user's mistake: the verbs print it as one line and exit non-zero."""
 
 
+class RunError(RuntimeError):
+  """What ends a run through no fault of the command (a NaN, a full disk): one line, exit non-zero, earlier checkpoints intact."""
+
+
 class Aux(NamedTuple):
   """What a loss reports beside its value."""
   metrics: dict[str, jax.Array]        # [B] each

@@ -5,14 +5,13 @@ that does not is read by `Source.take` on the host. Both see the same indices, s
 """
 import hashlib
 import importlib
+import math
 import os
 import pathlib
-import pkgutil
 from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gen_jax import augment, core
@@ -48,8 +47,13 @@ def from_arrays(x, condition, spec: Spec) -> Source:
   return Source(spec, len(x), lambda indices: {k: a[indices] for k, a in arrays.items()}, arrays, digest.hexdigest())
 
 
-def names() -> list[str]:
-  return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith('_'))
+def from_take(take, size: int, spec: Spec, checksum: str, resident_mb: int) -> Source:
+  """A source that decodes on demand, or once into arrays where size images of spec (uint8) and their labels fit."""
+  if size * (math.prod(spec.shape) + 4 * (spec.classes > 0)) > resident_mb * 2**20 or size == 0:
+    return Source(spec, size, take, None, checksum)
+  parts = [take(np.arange(i, min(i + 1024, size))) for i in range(0, size, 1024)]
+  arrays = {k: np.concatenate([part[k] for part in parts]) for k in parts[0]}
+  return from_arrays(arrays['x'], arrays.get('condition'), spec)._replace(checksum=checksum)
 
 
 def make(config, split: str) -> Source:
@@ -82,19 +86,41 @@ class Plan:
     return np.concatenate([self._order(e)[positions[positions // self.size == e] % self.size] for e in np.unique(positions // self.size)])
 
   def _order(self, epoch):
-    if epoch not in self._epochs:
+    epochs = self._epochs
+    if epoch not in epochs:
       # The last two suffice for a run in order; a cache, not state: every entry is a function of (seed, epoch).
-      self._epochs = {e: order for e, order in self._epochs.items() if e == epoch - 1}
-      self._epochs[epoch] = np.random.default_rng([self.seed, int(epoch)]).permutation(self.size)
-    return self._epochs[epoch]
+      # Replaced and never changed, for a stream's threads share it.
+      order = np.random.default_rng([self.seed, int(epoch)]).permutation(self.size)
+      epochs = {**{e: o for e, o in epochs.items() if e == epoch - 1}, epoch: order}
+      self._epochs = epochs
+    return epochs[epoch]
+
+
+def stream(source: Source, plan, start: int, stop: int, threads: int = 2):
+  """Iterates over what steps start .. stop-1 see, in order, read ahead in threads; an error in one is raised at its step.
+
+  plan: step -> indices of any shape (a Plan; several side by side under seeds); a batch's leaves lead with that shape.
+  """
+  import grain   # slow, and needed only where the data does not fit
+  def batch(step):
+    indices = np.asarray(plan(int(step)))
+    return {k: a.reshape(indices.shape + a.shape[1:]) for k, a in source.take(indices.reshape(-1)).items()}
+  options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=2 * threads)
+  return iter(grain.MapDataset.range(start, stop).map(batch).to_iter_dataset(options))
+
+
+def normalise(raw: dict) -> dict:
+  """Stored examples as families see them: uint8 becomes float32 in [-1, 1]. On the host or the device."""
+  x = raw['x']
+  return {**raw, 'x': x.astype('float32') / 127.5 - 1 if x.dtype == 'uint8' else x}
 
 
 def prepare(config, raw: dict, keys_B) -> dict:
-  """Stored examples to what a family sees, on the device: uint8 to [-1, 1], then shift, crop and flip keyed by example."""
-  x = raw['x']
-  if x.dtype == jnp.uint8:
-    x = x.astype(jnp.float32) / 127.5 - 1
+  """Normalised, then shifted, cropped and flipped as config.data says, keyed by example; on the device."""
+  batch = normalise(raw)
   for name in ('shift', 'crop', 'flip'):
     if config.data[name]:
-      x = jax.vmap(lambda x, key, f=getattr(augment, name), amount=config.data[name]: f(x, key, amount))(x, core.fold(keys_B, name))
-  return {**raw, 'x': x}
+      change = getattr(augment, name)
+      batch['x'] = jax.vmap(lambda x, key, change=change, amount=config.data[name]: change(x, key, amount))(
+          batch['x'], core.fold(keys_B, name))
+  return batch

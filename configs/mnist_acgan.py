@@ -1,0 +1,13 @@
+"""AC-GAN (Odena et al. 2017): hinge loss, spectral normalisation, and a discriminator that also names the class.
+
+  python -m gen_jax.train --config=configs/mnist_acgan.py --workdir=runs/mnist_acgan
+"""
+from gen_jax.config import base, smoke
+
+
+def get_config(arg='', data='mnist'):
+  player = dict(learning_rate=1e-3, b1=.5, b2=.99)
+  config = base(data, 'gan', 'conv', discriminator=player, generator={**player, 'ema': .99})
+  config.update(steps=2000, batch_size=32, log_every=50, sample_every=500, checkpoint_every=500, evals='score')
+  config.family.update(loss='hinge', spectral=True, condition='classifier')
+  return smoke(config) if arg == 'smoke' else config

@@ -1,0 +1,13 @@
+"""A small conv classifier: the ruler that judges samples (gen_jax/evals/agreement.py).
+
+  python -m gen_jax.train --config=configs/mnist_classifier.py --workdir=runs/mnist_classifier
+"""
+from gen_jax.config import base, smoke
+
+
+def get_config(arg='', data='mnist'):
+  config = base(data, 'classifier', 'conv', model=dict(learning_rate=2e-3, schedule='cosine', warmup=50))
+  config.update(steps=1500, batch_size=128, log_every=100, checkpoint_every=500, evals='score', eval_every=500)
+  config.data.shift = 2
+  config.family.smoothing = .05
+  return smoke(config) if arg == 'smoke' else config

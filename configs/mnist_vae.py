@@ -1,0 +1,13 @@
+"""The VAE of Kingma and Welling 2014: fully connected, Bernoulli pixels, 20 latent dimensions.
+
+  python -m gen_jax.train --config=configs/mnist_vae.py --workdir=runs/mnist_vae
+"""
+from gen_jax.config import base, smoke
+
+
+def get_config(arg='', data='mnist'):
+  config = base(data, 'vae', 'mlp', model=dict(learning_rate=1e-3))
+  config.update(steps=6000, batch_size=64, steps_per_dispatch=5, log_every=250, sample_every=2000, checkpoint_every=2000, evals='score')
+  config.data.shift = 1
+  config.family.update(latent=20, likelihood='bernoulli')
+  return smoke(config) if arg == 'smoke' else config

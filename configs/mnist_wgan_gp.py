@@ -1,0 +1,13 @@
+"""WGAN-GP: the Wasserstein loss, a gradient penalty and five critic turns, as Gulrajani et al. 2017 have them; labels by concatenation.
+
+  python -m gen_jax.train --config=configs/mnist_wgan_gp.py --workdir=runs/mnist_wgan_gp
+"""
+from gen_jax.config import base, smoke
+
+
+def get_config(arg='', data='mnist'):
+  player = dict(learning_rate=1e-3, b1=0., b2=.9)
+  config = base(data, 'gan', 'conv', discriminator={**player, 'turns': 5}, generator={**player, 'ema': .99})
+  config.update(steps=600, batch_size=32, log_every=25, sample_every=200, checkpoint_every=200, evals='score')
+  config.family.update(loss='wasserstein', penalty='gradient_penalty', penalty_weight=10., condition='concat')
+  return smoke(config) if arg == 'smoke' else config

@@ -1,0 +1,139 @@
+"""Checkpoints that are trusted only while their sha256 agree: `checkpoints/N/` holds the state after step N and `sha256.json`.
+
+Orbax restores flipped bits without an error and calls a damaged newest step the latest, so each step's files are hashed after the save and
+verified before a restore; a step without its hashes was never finished.
+"""
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+import jax
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from gen_jax import core
+
+HASHES = 'sha256.json'
+
+
+def leaves(state: core.TrainState) -> dict[str, jax.Array]:
+  """All of a state but its frozen parts (stored once, by their own workdir), by path, in order."""
+  found = jax.tree_util.tree_leaves_with_path(state.replace(frozen=()))
+  return {jax.tree_util.keystr(path, simple=True, separator='.'): leaf for path, leaf in found}
+
+
+def state_sha256(state: core.TrainState) -> str:
+  """Over path, dtype, shape and bytes of every leaf of step, params, variables, opt_state and ema."""
+  digest = hashlib.sha256()
+  for path, leaf in leaves(state).items():
+    leaf = whole(leaf)
+    digest.update(f'{path} {leaf.dtype} {leaf.shape}\n'.encode() + leaf.tobytes())
+  return digest.hexdigest()
+
+
+def whole(x):
+  """A leaf as one numpy array on this host, wherever its shards lie."""
+  if isinstance(x, jax.Array) and not x.is_fully_addressable and not x.is_fully_replicated:
+    return multihost_utils.process_allgather(x, tiled=True)
+  return jax.device_get(x)
+
+
+def save(directory: pathlib.Path, state: core.TrainState, keep: int):
+  """Writes checkpoints/N and deletes all but the newest `keep`. Raises RunError, with the earlier ones intact, where it can't be written."""
+  step = int(state.step)
+  path = directory.absolute() / str(step)
+  if (path / HASHES).exists():
+    return
+  try:
+    checkpointer = ocp.StandardCheckpointer()
+    checkpointer.save(path, leaves(state), force=True)
+    checkpointer.wait_until_finished()
+    checkpointer.close()
+    if jax.process_index() == 0:
+      partial = path / (HASHES + '.partial')
+      partial.write_text(json.dumps(_hashes(path), indent=1))
+      os.replace(partial, path / HASHES)
+  except Exception as e:   # tensorstore reports a full disk as ValueError, orbax as OSError or its own
+    if jax.process_index() == 0:
+      for half in directory.glob(f'{step}*'):
+        shutil.rmtree(half, ignore_errors=True)
+    earlier = steps(directory)
+    kept = f'the checkpoint of step {earlier[-1]} is intact' if earlier else 'there is no earlier one'
+    raise core.RunError(f'the checkpoint of step {step} could not be written to {directory}: {_reason(e)}; {kept}') from e
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(f'saved {step}')
+  if jax.process_index() == 0:
+    for old in steps(directory)[:-keep]:
+      shutil.rmtree(directory / str(old))
+
+
+def steps(directory: pathlib.Path) -> list[int]:
+  """The finished steps, oldest first; whether they are whole is for `restore` to see."""
+  return sorted(int(p.parent.name) for p in directory.glob(f'*/{HASHES}') if p.parent.name.isdigit())
+
+
+def restore(directory: pathlib.Path, like: core.TrainState, say=print) -> core.TrainState | None:
+  """The newest checkpoint that is whole, placed as `like` is (arrays or ShapeDtypeStructs with shardings); None where there is none.
+
+  A damaged step is named through `say` and moved to checkpoints/damaged/, so that the run can write it again. Raises InputError for a whole
+  checkpoint of another model.
+  """
+  if jax.process_index() == 0:
+    _set_aside(directory, say)
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices('verified')
+  found = steps(directory)
+  if not found:
+    return None
+  path = directory.absolute() / str(found[-1])
+  abstract = {k: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding) for k, x in leaves(like).items()}
+  checkpointer = ocp.StandardCheckpointer()
+  there = {k: tuple(m.shape) for k, m in checkpointer.metadata(path).item_metadata.items()}
+  here = {k: x.shape for k, x in abstract.items()}
+  if there != here:
+    odd = next(k for k in sorted(there.keys() | here.keys()) if there.get(k) != here.get(k))
+    raise core.InputError(f'{path} holds another model: {odd} is {there.get(odd)} there and {here.get(odd)} here')
+  restored = checkpointer.restore(path, abstract)
+  checkpointer.close()
+  tree = jax.tree.structure(like.replace(frozen=()))
+  return jax.tree.unflatten(tree, [restored[k] for k in abstract]).replace(frozen=like.frozen)
+
+
+def _set_aside(directory, say):
+  for path in sorted((p for p in directory.glob('*') if p.is_dir() and p.name != 'damaged'), key=lambda p: p.name):
+    if not path.name.isdigit():
+      shutil.rmtree(path)   # a save that was killed half way
+      continue
+    try:
+      damage = [name for name, sha in json.loads((path / HASHES).read_text()).items() if _sha256(path / name) != sha]
+    except (OSError, ValueError, AttributeError) as e:
+      damage = [f'{HASHES}: {_reason(e)}']
+    if not damage:
+      continue
+    if any(path.iterdir()):
+      aside = directory / 'damaged' / path.name
+      shutil.rmtree(aside, ignore_errors=True)
+      aside.parent.mkdir(exist_ok=True)
+      path.rename(aside)
+      say(f'checkpoint {path.name} is damaged ({damage[0]}): moved to {aside}; the one before it is used')
+    else:
+      path.rmdir()
+      say(f'checkpoint {path.name} is an empty directory: removed')
+
+
+def _hashes(path):
+  return {str(p.relative_to(path)): _sha256(p) for p in sorted(path.rglob('*')) if p.is_file() and not p.name.startswith(HASHES)}
+
+
+def _sha256(path):
+  try:
+    with open(path, 'rb') as f:
+      return hashlib.file_digest(f, 'sha256').hexdigest()
+  except FileNotFoundError:
+    return None
+
+
+def _reason(e):
+  return (str(e).strip().splitlines() or [type(e).__name__])[0][:200]

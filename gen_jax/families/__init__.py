@@ -1,0 +1,1 @@
+"""Records of a game, one file a family: `make(config, spec) -> core.Family`."""

@@ -1,0 +1,45 @@
+"""Supervised classification with label smoothing (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567). One role: model."""
+import flax.linen as nn
+import jax.numpy as jnp
+
+from gen_jax import core, losses, optimizers
+from gen_jax.config import module
+
+DEFAULTS = dict(smoothing=0.)
+
+
+class Classifier(nn.Module):
+  encoder: nn.Module
+  classes: int
+
+  @nn.compact
+  def __call__(self, x_B):
+    return nn.Dense(self.classes)(self.encoder(x_B))
+
+
+def make(config, spec) -> core.Family:
+  if not spec.classes:
+    raise core.InputError(f'a classifier needs labels, and {config.data.name} has none')
+  if not 0 <= config.family.smoothing < 1:
+    raise core.InputError(f'family.smoothing={config.family.smoothing} is not in [0, 1)')
+  encoder, _ = module('networks', config.network.name).make(config.network, spec)
+  net = Classifier(encoder, spec.classes)
+
+  def init(key, batch):
+    return {'model': net.init(core.fold(key, 'model'), batch['x'])['params']}, {'model': {}}, {}
+
+  def measured(params, batch, smoothing):
+    logits_BxC = net.apply({'params': params}, batch['x'])
+    return (losses.cross_entropy(logits_BxC, batch['condition'], smoothing),
+            (logits_BxC.argmax(-1) == batch['condition']).astype(jnp.float32))
+
+  def loss(own, state, batch, keys_B, key):
+    loss_B, accuracy_B = measured(own, batch, config.family.smoothing)
+    return loss_B, core.Aux({'accuracy': accuracy_B})
+
+  def score(state, batch, keys_B):
+    """How well the labels are known: {'cross_entropy', 'accuracy'}."""
+    loss_B, accuracy_B = measured(state.averaged('model'), batch, 0.)
+    return {'cross_entropy': loss_B, 'accuracy': accuracy_B}
+
+  return core.Family(init, {'model': optimizers.role(config.roles.model, config.steps, loss)}, score=score)

@@ -1,0 +1,156 @@
+"""Autoencoders: plain, denoising (Vincent et al. 2008) and variational (Kingma and Welling 2014, https://arxiv.org/abs/1312.6114).
+
+Also beta-VAE (Higgins et al. 2017) with warm-up, the conditional VAE (Sohn et al. 2015) and the importance-weighted bound (Burda et al. 2016,
+https://arxiv.org/abs/1509.00519). A deterministic autoencoder samples from a normal distribution fitted to its latents, as regularised
+autoencoders do (Ghosh et al. 2020, https://arxiv.org/abs/1903.12436). One role: model.
+"""
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen_jax import core, losses, optimizers
+from gen_jax.config import module
+from gen_jax.networks import append_label
+
+DEFAULTS = dict(
+    likelihood='bernoulli',     # losses.LIKELIHOODS
+    posterior='gaussian',       # gaussian, deterministic (an autoencoder)
+    latent=16,
+    beta=1.,                    # weight of the KL term; 1 is the evidence lower bound
+    beta_warmup=0,              # steps over which beta rises from 0
+    importance_samples=1,       # k > 1 trains the importance-weighted bound
+    score_samples=64,           # k of the bound that `score` reports
+    noise=0.,                   # standard deviation of Gaussian noise on what the encoder sees
+    binarize=False,             # draw binary pixels afresh each step (dynamic binarisation)
+    condition=False,            # on labels
+)
+
+MEMORY = .99   # of the moments of a deterministic autoencoder's latents, per turn
+
+
+class Autoencoder(nn.Module):
+  encoder: nn.Module
+  decoder: nn.Module
+  latent: int
+  classes: int               # 0: unconditional
+
+  def setup(self):
+    self.head = nn.Dense(2 * self.latent)
+
+  def encode(self, x_B, condition_B):
+    """Mean and log standard deviation of the posterior, [B, latent] each."""
+    return jnp.split(self.head(self.encoder(append_label(x_B, condition_B, self.classes))), 2, axis=-1)
+
+  def decode(self, z_BxZ, condition_B):
+    return self.decoder(append_label(z_BxZ, condition_B, self.classes))
+
+  def __call__(self, x_B, condition_B):
+    return self.decode(self.encode(x_B, condition_B)[0], condition_B)
+
+
+def make(config, spec) -> core.Family:
+  o = config.family
+  likelihood = optimizers.choose('family.likelihood', o.likelihood, losses.LIKELIHOODS)
+  if o.posterior not in ('gaussian', 'deterministic'):
+    raise core.InputError(f'family.posterior={o.posterior!r}: there are gaussian, deterministic')
+  if o.condition and not spec.classes:
+    raise core.InputError(f'family.condition needs labels, and {config.data.name} has none')
+  if not spec.bounded and o.likelihood not in ('gaussian', 'gaussian_learned'):
+    raise core.InputError(f'family.likelihood={o.likelihood!r} is for x in [-1, 1], and {config.data.name} is unbounded: use gaussian')
+  if o.binarize and o.likelihood != 'bernoulli':
+    raise core.InputError('family.binarize goes with the bernoulli likelihood')
+  if o.importance_samples > 1 and o.posterior == 'deterministic':
+    raise core.InputError('family.importance_samples > 1 needs the gaussian posterior')
+  deterministic = o.posterior == 'deterministic'
+  encoder, decoder = module('networks', config.network.name).make(config.network, spec)
+  decoder = decoder.clone(channels=spec.shape[-1] * likelihood.outputs)
+  net = Autoencoder(encoder, decoder, o.latent, spec.classes if o.condition else 0)
+
+  def init(key, batch):
+    params = net.init(core.fold(key, 'model'), batch['x'], batch.get('condition'))['params']
+    moments = {'weight': jnp.zeros(()), 'mean': jnp.zeros(o.latent), 'second': jnp.zeros((o.latent, o.latent))}
+    return {'model': params}, {'model': moments if deterministic else {}}, {}
+
+  def encode(params, x_B, condition_B):
+    return net.apply({'params': params}, x_B, condition_B, method='encode')
+
+  def decode(params, z_BxZ, condition_B):
+    return net.apply({'params': params}, z_BxZ, condition_B, method='decode')
+
+  def observed(batch, keys_B):
+    """x as the likelihood sees it."""
+    if not o.binarize:
+      return batch['x']
+    return jax.vmap(lambda x, key: jnp.where(jax.random.bernoulli(key, (x + 1) / 2), 1., -1.))(batch['x'], core.fold(keys_B, 'binarize'))
+
+  def noised(x_B, keys_B):
+    if not o.noise:
+      return x_B
+    return jax.vmap(lambda x, key: x + o.noise * jax.random.normal(key, x.shape))(x_B, core.fold(keys_B, 'noise'))
+
+  def draw(mean_BxZ, log_scale_BxZ, keys_B):
+    e_BxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(keys_B)
+    return mean_BxZ + jnp.exp(log_scale_BxZ) * e_BxZ
+
+  def log_weight(params, x_B, condition_B, mean_BxZ, log_scale_BxZ, keys_B):
+    """log p(x, z) / q(z | x) for one z from q, [B]."""
+    z_BxZ = draw(mean_BxZ, log_scale_BxZ, keys_B)
+    log_q_B = losses.standard_normal((z_BxZ - mean_BxZ) * jnp.exp(-log_scale_BxZ)) - log_scale_BxZ.sum(-1)
+    return likelihood.log_prob(decode(params, z_BxZ, condition_B), x_B) + losses.standard_normal(z_BxZ) - log_q_B
+
+  def loss(own, state, batch, keys_B, key):
+    x_B, condition_B = observed(batch, keys_B), batch.get('condition')
+    mean_BxZ, log_scale_BxZ = encode(own, noised(x_B, keys_B), condition_B)
+    if deterministic:
+      reconstruction_B = likelihood.log_prob(decode(own, mean_BxZ, condition_B), x_B)
+      return -reconstruction_B, core.Aux({'reconstruction': reconstruction_B}, statistics={
+          'mean': mean_BxZ.mean(0), 'second': mean_BxZ.T @ mean_BxZ / len(mean_BxZ)})
+    kl_B = losses.kl_to_standard_normal(mean_BxZ, log_scale_BxZ)
+    if o.importance_samples > 1:
+      log_w_KxB = jnp.stack([log_weight(own, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i))
+                             for i in range(o.importance_samples)])
+      bound_B = jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.importance_samples)
+      return -bound_B, core.Aux({'iwae': bound_B, 'elbo': log_w_KxB.mean(0), 'kl': kl_B})
+    reconstruction_B = likelihood.log_prob(decode(own, draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0)), condition_B), x_B)
+    beta = o.beta * jnp.minimum(1., (state.step + 1) / max(1, o.beta_warmup))
+    return beta * kl_B - reconstruction_B, core.Aux({'elbo': reconstruction_B - kl_B, 'reconstruction': reconstruction_B, 'kl': kl_B})
+
+  def update(moments, found, key):
+    if not deterministic:
+      return moments
+    return jax.tree.map(lambda old, new: MEMORY * old + (1 - MEMORY) * new, moments, {'weight': jnp.ones(()), **found})
+
+  def prior(state, keys_N):
+    z_NxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(core.fold(keys_N, 'latent'))
+    if not deterministic:
+      return z_NxZ
+    moments = state.variables['model']
+    weight = jnp.maximum(moments['weight'], 1e-9)   # before the first step there are no moments: all zeros
+    mean = moments['mean'] / weight
+    covariance = moments['second'] / weight - jnp.outer(mean, mean) + 1e-4 * jnp.eye(o.latent)
+    return mean + z_NxZ @ jnp.linalg.cholesky(covariance).T
+
+  def sample(state, keys_N, condition_N=None):
+    """The mean of the likelihood at z from the prior."""
+    return likelihood.mean(decode(state.averaged('model'), prior(state, keys_N), condition_N))
+
+  def score(state, batch, keys_B):
+    """Bounds on log p(x) in nats, or the reconstruction's log-likelihood of an autoencoder."""
+    params, condition_B = state.averaged('model'), batch.get('condition')
+    x_B = observed(batch, keys_B)
+    mean_BxZ, log_scale_BxZ = encode(params, x_B, condition_B)
+    if deterministic:
+      return {'reconstruction': likelihood.log_prob(decode(params, mean_BxZ, condition_B), x_B)}
+    # A loop, for memory; nothing is differentiated here, so it is fast on CPU too.
+    log_w_KxB = jax.lax.map(lambda i: log_weight(params, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i)),
+                            jnp.arange(o.score_samples))
+    return {'elbo': log_w_KxB.mean(0), f'iwae_{o.score_samples}': jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.score_samples),
+            'kl': losses.kl_to_standard_normal(mean_BxZ, log_scale_BxZ)}
+
+  def reconstruct(state, batch, keys_B):
+    params, condition_B = state.averaged('model'), batch.get('condition')
+    mean_BxZ, _ = encode(params, noised(observed(batch, keys_B), keys_B), condition_B)
+    return likelihood.mean(decode(params, mean_BxZ, condition_B))
+
+  role = optimizers.role(config.roles.model, config.steps, loss, update=update)
+  return core.Family(init, {'model': role}, sample, score, reconstruct)

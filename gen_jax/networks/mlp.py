@@ -1,0 +1,41 @@
+"""Fully connected: two hidden layers by default, as in the first GAN and VAE papers and their tutorials. Any shape of x."""
+import math
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+DEFAULTS = dict(width=512, layers=2, dtype='float32')
+
+
+class Encoder(nn.Module):
+  width: int
+  layers: int
+  dtype: str
+
+  @nn.compact
+  def __call__(self, x):
+    h_BxF = x.reshape(len(x), -1)
+    for _ in range(self.layers):
+      h_BxF = nn.leaky_relu(nn.Dense(self.width, dtype=self.dtype)(h_BxF), .2)
+    return h_BxF.astype(jnp.float32)
+
+
+class Decoder(nn.Module):
+  shape: tuple[int, ...]     # of one x, the last axis replaced by `channels`
+  channels: int
+  width: int
+  layers: int
+  dtype: str
+
+  @nn.compact
+  def __call__(self, z_BxZ):
+    h_BxF = z_BxZ
+    for _ in range(self.layers):
+      h_BxF = nn.relu(nn.Dense(self.width, dtype=self.dtype)(h_BxF))
+    shape = (*self.shape[:-1], self.channels)
+    return nn.Dense(math.prod(shape), dtype=self.dtype)(h_BxF).reshape(len(h_BxF), *shape).astype(jnp.float32)
+
+
+def make(options, spec):
+  shared = dict(width=options.width, layers=options.layers, dtype=options.dtype)
+  return Encoder(**shared), Decoder(spec.shape, spec.shape[-1], **shared)

@@ -1,0 +1,42 @@
+"""Runs a workdir's manifest again, in a workdir inside it, and compares the final states; exits 0 only if their hashes agree.
+
+  python -m gen_jax.replay --workdir=runs/a
+
+Bit for bit on the same software and devices; where those differ, says in what.
+"""
+import pathlib
+import shutil
+import sys
+
+from gen_jax import cli, core, loop, manifest
+from gen_jax import config as configs
+
+SAME = ('git_commit', 'git_clean', 'python', 'packages', 'device_kind', 'machine', 'processes', 'mesh', 'xla_flags', 'data')
+
+
+@cli.verb
+def main(argv):
+  flags = cli.parse(argv, __doc__, ('workdir',), workdir='')
+  workdir = pathlib.Path(flags.workdir)
+  config = configs.load(workdir / 'config.json')
+  old = manifest.read(workdir)
+  if not old or not old.get('state_sha256') or old.get('steps') != config.steps:
+    raise core.InputError(f'{workdir} is not a finished run: nothing to compare with')
+  again = workdir / 'replay'
+  shutil.rmtree(again, ignore_errors=True)
+  with config.unlocked():
+    config.wandb = None
+  new = loop.train(config, again)
+  differs = {k: (old.get(k), new.get(k)) for k in SAME if old.get(k) != new.get(k)}
+  for name, (then, now) in differs.items():
+    print(f'{name}: {then} then, {now} now')
+  if new['state_sha256'] == old['state_sha256']:
+    shutil.rmtree(again)
+    print(f'the same to the bit: {new["state_sha256"]}')
+    return 0
+  why = f'the runs differ in {", ".join(differs)}' if differs else 'software and devices are the same: this is a defect'
+  raise core.RunError(f'{old["state_sha256"][:16]} then, {new["state_sha256"][:16]} now; {why}; the replayed run is kept in {again}')
+
+
+if __name__ == '__main__':
+  sys.exit(main())

@@ -1,0 +1,191 @@
+"""What every verb needs of a run: its family with the transformations that the config asks for, its state, and draws from it."""
+import math
+import pathlib
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+from ml_collections import ConfigDict
+
+from gen_jax import checkpoint, core, data, manifest
+from gen_jax import config as configs
+from gen_jax.transforms.accumulated import accumulated
+from gen_jax.transforms.devices import devices, make_mesh, shardings, specs_of
+from gen_jax.transforms.seeds import seeds
+
+
+class Run(NamedTuple):
+  config: ConfigDict
+  spec: data.Spec
+  family: core.Family
+  mesh: jax.sharding.Mesh
+  key: jax.Array             # the root: [] or, under seeds, [S]
+
+
+def build(config: ConfigDict, spec: data.Spec) -> Run:
+  """Raises InputError for what the modules and transformations refuse."""
+  for name, low in dict(seed=0, seeds=1, steps=1, batch_size=1, accumulate=1, steps_per_dispatch=1, keep_checkpoints=1, log_every=1,
+                        checkpoint_every=1, sample_every=0, eval_every=0, sample_rows=1, sample_columns=1, eval_examples=1).items():
+    if config[name] < low:
+      raise core.InputError(f'{name}={config[name]}: must be at least {low}')
+  family = configs.module('families', config.family.name).make(config, spec)
+  if set(family.roles) != set(config.roles):
+    raise core.InputError(f'config.roles has {sorted(config.roles)}, the family {config.family.name} plays {sorted(family.roles)}')
+  mesh = make_mesh(config.mesh)
+  if config.accumulate > 1:
+    family = accumulated(family, config.accumulate)
+  if config.seeds > 1:
+    family = seeds(family, config.seeds)
+  if mesh.size > 1:
+    family = devices(family, mesh)
+    parts = mesh.shape['data'] * mesh.shape['fsdp']
+    if config.batch_size % (parts * config.accumulate):
+      raise core.InputError(f'batch_size={config.batch_size} does not divide over {parts} devices and {config.accumulate} microbatches: '
+                            f'use a multiple of {parts * config.accumulate}, or set config.mesh')
+  elif config.batch_size % config.accumulate:
+    raise core.InputError(f'accumulate={config.accumulate} does not divide batch_size={config.batch_size}')
+  key = jax.random.key(config.seed)
+  if config.seeds > 1:
+    key = jax.vmap(jax.random.key)(config.seed + jnp.arange(config.seeds))
+  return Run(config, spec, family, mesh, key)
+
+
+def load(workdir: str | pathlib.Path, change=None, say=print) -> tuple[Run, core.TrainState]:
+  """A run from its workdir and its newest whole checkpoint. change: a function that edits the config first.
+
+  Raises InputError where there is no run or no checkpoint.
+  """
+  workdir = pathlib.Path(workdir)
+  config = configs.load(workdir / 'config.json')
+  if change:
+    change(config)
+  record = manifest.read(workdir)
+  if not record:
+    raise core.InputError(f'{workdir} has no readable manifest.json: train it first')
+  spec = data.Spec(**{**record['spec'], 'shape': tuple(record['spec']['shape'])})
+  run = build(config, spec)
+  state = checkpoint.restore(workdir / 'checkpoints', abstract(run), say)
+  if state is None:
+    raise core.InputError(f'{workdir} has no checkpoint yet: train it first')
+  return run, state
+
+
+def example(spec: data.Spec) -> dict:
+  """A batch of one, for shapes."""
+  return {'x': jnp.zeros((1, *spec.shape)), **({'condition': jnp.zeros((1,), jnp.int32)} if spec.classes else {})}
+
+
+def _create(run):
+  return core.create(run.family, core.fold(run.key, 'init'), example(run.spec))
+
+
+def abstract(run: Run) -> core.TrainState:
+  """The shapes, dtypes and shardings of the run's state."""
+  shapes = jax.eval_shape(lambda: _create(run))
+  return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, placement(run, shapes))
+
+
+def placement(run: Run, state):
+  """A sharding for every leaf of the state."""
+  if run.family.mesh:
+    return shardings(run.family, specs_of(run.family, state))
+  return jax.tree.map(lambda _: NamedSharding(run.mesh, P()), state)
+
+
+def initial(run: Run) -> core.TrainState:
+  # The parameters are made on one layout and then placed, so that they are the same bits on any mesh.
+  return jax.tree.map(lambda x, s: put(x, s), jax.jit(lambda: _create(run))(), placement(run, abstract(run)))
+
+
+def put(x, sharding):
+  """The same host value on every process, as one global array."""
+  x = np.asarray(x)
+  return jax.make_array_from_callback(x.shape, sharding, lambda index: x[index])
+
+
+def replicated(run: Run, tree):
+  return jax.tree.map(lambda x: put(x, NamedSharding(run.mesh, P())), tree)
+
+
+def alone(run: Run) -> Run:
+  """The run of the first seed by itself; `parts` gives it the states of them all."""
+  if run.config.seeds == 1:
+    return run
+  config = ConfigDict(run.config)
+  config.update(seeds=1, mesh='')
+  return build(config.lock(), run.spec)
+
+
+def parts(run: Run, one: Run, state: core.TrainState) -> list[core.TrainState]:
+  """The state of each seed, placed for `alone(run)`."""
+  if run.config.seeds == 1:
+    return [state]
+  host = jax.tree.map(checkpoint.whole, state.replace(step=(), frozen=()))
+  states = [jax.tree.map(lambda x, i=i: x[i], host).replace(step=checkpoint.whole(state.step)) for i in range(run.config.seeds)]
+  return [jax.tree.map(put, part, placement(one, part)).replace(frozen=state.frozen) for part in states]
+
+
+def examples_at_once(run: Run) -> int:
+  """How many examples a sampling or scoring call takes: a multiple of the devices that share them."""
+  parts = run.mesh.shape['data'] * run.mesh.shape['fsdp']
+  return math.ceil(100 / parts) * parts
+
+
+def mapped(run: Run, f):
+  """f(state, batch of arrays, keys) over any number of examples N, in calls of one size (one compilation): numpy in, numpy out.
+
+  Under seeds, keys are [S] and the arrays [S, N, ...]. Example i's key is folded from its position, so it is the same for any N.
+  """
+  size, axis = examples_at_once(run), core.batch_axis(run.family)
+
+  @jax.jit
+  def call(state, key, positions, arrays):
+    keys = core.per_example(key, positions) if axis == 0 else jax.vmap(core.per_example, (0, None))(key, positions)
+    out = f(state, arrays, keys)
+    return jax.lax.with_sharding_constraint(out, NamedSharding(run.mesh, P()))
+
+  def g(state, key, n, arrays):
+    parts = []
+    for start in range(0, n, size):
+      # Positions past the end fill the last call up and are dropped.
+      positions = np.arange(start, start + size)
+      part = jax.tree.map(lambda a: np.take(a, np.minimum(positions, n - 1), axis=axis), arrays)
+      parts.append(jax.device_get(call(state, key, positions, part)))
+    joined = jax.tree.map(lambda *p: np.concatenate(p, axis=axis), *parts)
+    return jax.tree.map(lambda a: np.take(a, np.arange(n), axis=axis), joined)
+  return g
+
+
+def sampler(run: Run):
+  """(state, key, condition [N] or None, n) -> x_N, or [S, N, ...] under seeds. Raises InputError for a family that does not sample."""
+  if run.family.sample is None:
+    raise core.InputError(f'the family {run.config.family.name} does not sample')
+  call = mapped(run, lambda state, arrays, keys: run.family.sample(state, keys, arrays.get('condition')))
+
+  def draw(state, key, condition_N, n):
+    return call(state, key, n, for_seeds(run, {} if condition_N is None else {'condition': np.asarray(condition_N, np.int32)}))
+  return draw
+
+
+def for_seeds(run: Run, tree):
+  """The same arrays for every seed."""
+  return jax.tree.map(lambda a: np.broadcast_to(a, (run.config.seeds, *a.shape)), tree) if run.family.seeds else tree
+
+
+def held_out(run: Run, split: str, n: int) -> dict:
+  """At most n examples of a split, spread over it, normalised: {'x': [n, ...], ...}, on the host."""
+  source = data.make(run.config, split)
+  n = min(n, source.size)
+  return data.normalise(source.take(data.Plan(0, source.size, n)(0)))
+
+
+def grid_conditions(run: Run) -> tuple[int, np.ndarray | None]:
+  """How many samples a grid has, and their labels: a row a class."""
+  rows, columns = run.config.sample_rows, run.config.sample_columns
+  if not run.spec.classes:
+    return rows * columns, None
+  rows = min(rows, run.spec.classes)
+  return rows * columns, np.repeat(np.arange(rows), columns)
