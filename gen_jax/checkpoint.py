@@ -1,21 +1,25 @@
 """Checkpoints that are trusted only while their sha256 agree: `checkpoints/N/` holds the state after step N and `sha256.json`.
 
 Orbax restores flipped bits without an error and calls a damaged newest step the latest, so each step's files are hashed after the save and
-verified before a restore; a step without its hashes was never finished.
+verified before a restore. What is being written or deleted is called `N.partial`: under its own name a step is finished.
 """
 import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 
+import absl.logging
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from gen_jax import core
 
 HASHES = 'sha256.json'
+absl.logging.set_verbosity(absl.logging.FATAL)   # orbax logs, with tracebacks, what it also raises
 
 
 def leaves(state: core.TrainState) -> dict[str, jax.Array]:
@@ -44,29 +48,36 @@ def save(directory: pathlib.Path, state: core.TrainState, keep: int):
   """Writes checkpoints/N and deletes all but the newest `keep`. Raises RunError, with the earlier ones intact, where it can't be written."""
   step = int(state.step)
   path = directory.absolute() / str(step)
-  if (path / HASHES).exists():
+  partial = path.with_name(f'{step}.partial')
+  if path.exists():
     return
+  chief, failed = jax.process_index() == 0, None
   try:
     checkpointer = ocp.StandardCheckpointer()
-    checkpointer.save(path, leaves(state), force=True)
+    checkpointer.save(partial, leaves(state))
     checkpointer.wait_until_finished()
     checkpointer.close()
-    if jax.process_index() == 0:
-      partial = path / (HASHES + '.partial')
-      partial.write_text(json.dumps(_hashes(path), indent=1))
-      os.replace(partial, path / HASHES)
+    if chief:
+      (partial / HASHES).write_text(json.dumps(_hashes(partial), indent=1))
+      partial.rename(path)
+      for old in steps(directory)[:-keep]:
+        shutil.rmtree((directory / str(old)).rename(directory / f'{old}.partial'))
   except Exception as e:   # tensorstore reports a full disk as ValueError, orbax as OSError or its own
-    if jax.process_index() == 0:
-      for half in directory.glob(f'{step}*'):
-        shutil.rmtree(half, ignore_errors=True)
+    if chief:
+      _sweep(directory)
     earlier = steps(directory)
     kept = f'the checkpoint of step {earlier[-1]} is intact' if earlier else 'there is no earlier one'
-    raise core.RunError(f'the checkpoint of step {step} could not be written to {directory}: {_reason(e)}; {kept}') from e
+    failed = core.RunError(f'the checkpoint of step {step} could not be written to {directory}: {_reason(e)}; {kept}')
+  agree(failed)
+
+
+def agree(failed: Exception | None):
+  """Where the processes meet: raises `failed` on the one that has it, and RunError on all others, which would wait for it forever."""
+  found = failed is not None
   if jax.process_count() > 1:
-    multihost_utils.sync_global_devices(f'saved {step}')
-  if jax.process_index() == 0:
-    for old in steps(directory)[:-keep]:
-      shutil.rmtree(directory / str(old))
+    found = multihost_utils.process_allgather(np.array(found)).any()
+  if found:
+    raise failed or core.RunError('another process failed: see its line')
 
 
 def steps(directory: pathlib.Path) -> list[int]:
@@ -81,9 +92,9 @@ def restore(directory: pathlib.Path, like: core.TrainState, say=print) -> core.T
   checkpoint of another model.
   """
   if jax.process_index() == 0:
+    _sweep(directory)
     _set_aside(directory, say)
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices('verified')
+  agree(None)
   found = steps(directory)
   if not found:
     return None
@@ -101,11 +112,15 @@ def restore(directory: pathlib.Path, like: core.TrainState, say=print) -> core.T
   return jax.tree.unflatten(tree, [restored[k] for k in abstract]).replace(frozen=like.frozen)
 
 
+def _sweep(directory):
+  """Deletes what a kill or a full disk left of a save or of a deletion."""
+  for path in directory.glob('*.partial*'):
+    if path.name.split('.')[0].isdigit():
+      shutil.rmtree(path, ignore_errors=True)
+
+
 def _set_aside(directory, say):
-  for path in sorted((p for p in directory.glob('*') if p.is_dir() and p.name != 'damaged'), key=lambda p: p.name):
-    if not path.name.isdigit():
-      shutil.rmtree(path)   # a save that was killed half way
-      continue
+  for path in sorted(p for p in directory.glob('*') if p.is_dir() and p.name.isdigit()):
     try:
       damage = [name for name, sha in json.loads((path / HASHES).read_text()).items() if _sha256(path / name) != sha]
     except (OSError, ValueError, AttributeError) as e:
@@ -124,7 +139,7 @@ def _set_aside(directory, say):
 
 
 def _hashes(path):
-  return {str(p.relative_to(path)): _sha256(p) for p in sorted(path.rglob('*')) if p.is_file() and not p.name.startswith(HASHES)}
+  return {str(p.relative_to(path)): _sha256(p) for p in sorted(path.rglob('*')) if p.is_file()}
 
 
 def _sha256(path):
@@ -136,4 +151,6 @@ def _sha256(path):
 
 
 def _reason(e):
+  if code := re.search(r"os_error_code='(\d+)'", str(e)):   # tensorstore's
+    return os.strerror(int(code[1]))
   return (str(e).strip().splitlines() or [type(e).__name__])[0][:200]

@@ -1,5 +1,7 @@
-"""The command line: flags to values, a user's mistake to one line and a non-zero exit."""
+"""The command line: flags to values, a user's mistake to one line and a non-zero exit; `gen-jax VERB` is `python -m gen_jax.VERB`."""
 import functools
+import importlib
+import os
 import sys
 import warnings
 
@@ -8,9 +10,23 @@ from ml_collections import config_flags
 
 from gen_jax import core
 
+VERBS = ('train', 'sample', 'evaluate', 'replay', 'fetch')
+
+
+def main(argv=None) -> int:
+  """The console script: a verb and its own flags."""
+  name, *rest = (sys.argv[1:] if argv is None else argv) or ['']
+  if name in VERBS:
+    return importlib.import_module(f'gen_jax.{name}').main(rest)
+  if name in ('-h', '--help'):
+    print(f'gen-jax {"|".join(VERBS)} [--help] [flags]')
+    return 0
+  print(f'error: {name!r} is not a verb: there are {", ".join(VERBS)}', file=sys.stderr)
+  return 2
+
 
 def verb(main):
-  """Wraps main(argv): InputError exits 2, RunError 1, Ctrl-C 130, each with one line."""
+  """Wraps main(argv): InputError exits 2, RunError and OSError (a full disk) 1, Ctrl-C 130, each with one line; a closed pipe 141, silently."""
   @functools.wraps(main)
   def wrapped(argv=None) -> int:
     try:
@@ -18,6 +34,12 @@ def verb(main):
     except (core.InputError, core.RunError) as e:
       print('error: ' + ' '.join(str(e).split()), file=sys.stderr)
       return 2 if isinstance(e, core.InputError) else 1
+    except BrokenPipeError:
+      os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())   # or Python complains when it flushes at exit
+      return 141
+    except OSError as e:
+      print(f'error: {e}', file=sys.stderr)
+      return 1
     except KeyboardInterrupt:
       print('interrupted; the same command goes on from the last checkpoint', file=sys.stderr)
       return 130

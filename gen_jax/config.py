@@ -1,5 +1,4 @@
 """What a config holds: the run's own fields, and the DEFAULTS of the modules that it names."""
-import importlib
 import json
 import pathlib
 
@@ -52,20 +51,13 @@ def smoke(config: ConfigDict) -> ConfigDict:
 
 
 def defaults(kind: str, name: str) -> dict:
-  return module(kind, name).DEFAULTS
-
-
-def module(kind: str, name: str):
-  """gen_jax.<kind>.<name>. Raises InputError with the names there are."""
-  package = importlib.import_module(f'gen_jax.{kind}')
-  known = sorted(p.stem for p in pathlib.Path(package.__path__[0]).glob('[a-z]*.py'))
-  if name not in known:
-    raise core.InputError(f'no {name!r} in gen_jax/{kind}: there are {", ".join(known)}')
-  return importlib.import_module(f'gen_jax.{kind}.{name}')
+  return core.module(kind, name).DEFAULTS
 
 
 def save(config, path):
-  path.write_text(json.dumps(plain(config), indent=1) + '\n')
+  partial = path.with_suffix('.partial')
+  partial.write_text(json.dumps(plain(config), indent=1) + '\n')
+  partial.replace(path)   # whole or not at all
 
 
 def load(path) -> ConfigDict:

@@ -2,6 +2,9 @@
 
 Shapes: B examples of one role's turn, T the largest number of turns, S seeds. Keys are typed (`jax.random.key`).
 """
+import functools
+import importlib
+import pathlib
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -58,29 +61,27 @@ def mean_gradient(loss, own, state, batch, keys_B, key) -> Gradient:
     loss_B, aux = loss(own, state, batch, keys_B, key)
     weight_B = jnp.ones_like(loss_B) if aux.weight_B is None else aux.weight_B
     count = weight_B.sum()
-    metrics = jax.tree.map(lambda x_B: (weight_B * x_B).sum() / jnp.maximum(count, 1e-9), {'loss': loss_B, **aux.metrics})
+    metrics = jax.tree.map(lambda x_B: (weight_B * x_B).sum() / jnp.maximum(count, 1e-9), {**aux.metrics, 'loss': loss_B})
     return metrics['loss'], (metrics, aux.statistics, count)
   grads, (metrics, statistics, count) = jax.grad(objective, has_aux=True)(own)
   return Gradient(grads, metrics, statistics, count)
 
 
 def advance(role, name, state, gradient, key):
-  """What follows the averaged gradient: finish, clip, optimizer, update, EMA. Returns (state, metrics)."""
-  grads = role.finish(gradient.grads, gradient.count, key)
+  """What follows the averaged gradient: finish, clip, optimizer, update, EMA. Returns (the role's entry of each field of the state, metrics)."""
+  grads = role.finish(gradient.grads, gradient.count, fold(key, 'finish'))
   norm = optax.global_norm(grads)
   if role.clip is not None:
     grads = jax.tree.map(lambda g: g * jnp.minimum(1., role.clip / jnp.maximum(norm, 1e-9)), grads)
   updates, opt_state = role.optimizer.update(grads, state.opt_state[name], state.params[name])
   params = optax.apply_updates(state.params[name], updates)
-  variables = role.update(state.variables[name], gradient.statistics, key)
-  ema = state.ema
+  variables = role.update(state.variables[name], gradient.statistics, fold(key, 'update'))
+  new = {'params': params, 'variables': variables, 'opt_state': opt_state}
   if role.ema is not None:
     # (1 + t) / (10 + t) forgets the random start, as in Polyak averages since TF-1's ExponentialMovingAverage.
     decay = jnp.minimum(role.ema, (1. + state.step) / (10. + state.step))
-    ema = {**ema, name: jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, ema[name], params)}
-  state = state.replace(params={**state.params, name: params}, variables={**state.variables, name: variables},
-                        opt_state={**state.opt_state, name: opt_state}, ema=ema)
-  return state, {**gradient.metrics, 'gradient_norm': norm}
+    new['ema'] = jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, state.ema[name], params)
+  return new, {**gradient.metrics, 'gradient_norm': norm}
 
 
 class Role(NamedTuple):
@@ -98,7 +99,6 @@ class Role(NamedTuple):
   gradient: Callable = mean_gradient                   # (loss, own, state, batch, keys_B, key) -> Gradient, on the examples at hand
   finish: Callable = lambda grads, count, key: grads   # once, on the averaged gradient
   update: Callable = lambda variables, statistics, key: variables   # once, from the averaged statistics
-  advance: Callable = advance                          # (role, name, state, Gradient, key) -> (state, metrics)
 
 
 def play(family, state, batch, keys, key):
@@ -111,7 +111,9 @@ def play(family, state, batch, keys, key):
       batch_B, keys_B = slices[turn]
       turn_key = fold(fold(key, name), turn)
       gradient = role.gradient(role.loss, state.params[name], state, batch_B, fold(keys_B, name), fold(turn_key, 'loss'))
-      state, found = role.advance(role, name, state, gradient, fold(turn_key, 'advance'))
+      after = functools.partial(advance, role, name)
+      new, found = (over_seeds(after) if family.seeds else after)(state, gradient, fold(turn_key, 'advance'))
+      state = state.replace(**{field: {**getattr(state, field), name: entry} for field, entry in new.items()})
     metrics.update({f'{name}/{k}': v for k, v in found.items()})
   return state.replace(step=state.step + 1), metrics
 
@@ -145,10 +147,12 @@ def batch_axis(family) -> int:
 
 
 def split(tree, n, axis=0) -> list:
-  """The tree cut into n equal parts along an axis of every leaf."""
+  """The tree cut into n equal parts along an axis of every leaf. Raises InputError where they would not be equal."""
   def part(i):
     def cut(x):
-      size = x.shape[axis] // n
+      size, rest = divmod(x.shape[axis], n)
+      if rest:
+        raise InputError(f'{x.shape[axis]} examples do not divide into {n} equal parts')
       return jax.lax.slice_in_dim(x, i * size, (i + 1) * size, axis=axis)
     return jax.tree.map(cut, tree)
   return [tree] if n == 1 else [part(i) for i in range(n)]
@@ -170,4 +174,32 @@ def per_example(key, positions_B):
 
 def scan(body, carry, xs):
   """`lax.scan`, unrolled on CPU: there a convolution's weight gradient inside a loop runs 10 to 100 times slower (experiments/speed/conv.py)."""
-  return jax.lax.scan(body, carry, xs, unroll=jax.default_backend() == 'cpu')
+  if jax.default_backend() != 'cpu':
+    return jax.lax.scan(body, carry, xs)
+  ys = []   # by hand: `unroll=True` keeps the loop where there is one step
+  for i in range(jax.tree.leaves(xs)[0].shape[0]):
+    carry, y = body(carry, jax.tree.map(lambda x, i=i: x[i], xs))
+    ys.append(y)
+  return carry, jax.tree.map(lambda *y: jnp.stack(y), *ys)
+
+
+def module(kind: str, name: str):
+  """gen_jax.<kind>.<name>. Raises InputError with the names there are."""
+  package = importlib.import_module(f'gen_jax.{kind}')
+  known = sorted(p.stem for p in pathlib.Path(package.__path__[0]).glob('[a-z]*.py'))
+  if name not in known:
+    raise InputError(f'no {name!r} in gen_jax/{kind}: there are {", ".join(known)}')
+  return importlib.import_module(f'gen_jax.{kind}.{name}')
+
+
+def over_seeds(f):
+  """f(state, *rest) for every seed: vmap, or unrolled on CPU, where a batched convolution is slower than several (`scan`)."""
+  def g(state, *rest):
+    # step and frozen stay unbatched: a `cond` on a batched step would run both its branches.
+    def one(part, *rest):
+      return f(part.replace(step=state.step, frozen=state.frozen), *rest)
+    parts = (state.replace(step=None, frozen=None), *rest)
+    if jax.default_backend() == 'cpu':
+      return scan(lambda _, xs: (None, one(*xs)), None, parts)[1]
+    return jax.vmap(one)(*parts)
+  return g

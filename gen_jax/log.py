@@ -7,16 +7,12 @@ import pathlib
 import sys
 import time
 
-import matplotlib
 import numpy as np
-import tensorboardX
 import tqdm
 from PIL import Image
+from tensorboardX import event_file_writer, proto, summary
 
 from gen_jax import core
-
-matplotlib.use('Agg')
-import matplotlib.pyplot as plt  # noqa: E402 (the backend first: no screen is needed)
 
 
 class Log:
@@ -26,14 +22,14 @@ class Log:
     self.path = workdir / 'metrics.jsonl'
     cut_back(self.path, start)
     self.rows = open(self.path, 'a')
-    self.events = tensorboardX.SummaryWriter(str(workdir / 'events'), purge_step=start)
+    (workdir / 'events').mkdir(exist_ok=True)
+    # Not SummaryWriter: its thread dies of a full disk with a traceback, and the run would wait for it forever.
+    self.events = event_file_writer.EventsWriter(str(workdir / 'events' / 'events'), f'.{os.getpid()}')
+    self._event(start + 1, session_log=proto.event_pb2.SessionLog(status=proto.event_pb2.SessionLog.START))   # what came later is played again
     self.steps, self.batch_size = steps, config['batch_size'] * config['seeds']
     self.shown, self.since = start, time.monotonic()
     self.bar = tqdm.tqdm(total=steps, initial=start, unit='step', dynamic_ncols=True) if sys.stderr.isatty() else None
     self.wandb = _wandb(workdir, config) if config['wandb'] else None
-
-  def say(self, text: str):
-    self.bar.write(text) if self.bar is not None else print(text, flush=True)
 
   def progress(self, step: int):
     if self.bar is not None:
@@ -59,27 +55,33 @@ class Log:
     self.rows.flush()
     scalars = {k: v for k, v in flat.items() if not isinstance(v, list)}
     for name, value in {**scalars, **{f'time/{k}': v for k, v in timing.items()}}.items():
-      self.events.add_scalar(name, value, step)
+      self._event(step, summary=summary.scalar(name, value))
+    self.events.flush()
     if self.wandb:
       self.wandb.log(scalars, step=step)
     self._show(step, scalars, timing)
 
   def _show(self, step, scalars, timing):
-    losses = {k: f'{v:.3f}' for k, v in scalars.items() if k.endswith('/loss')} or {k: f'{v:.3f}' for k, v in scalars.items()}
-    if self.bar is not None:
+    losses = {k: f'{v:.3f}' for k, v in scalars.items() if k.endswith('/loss')}
+    if losses and self.bar is not None:
       self.bar.set_postfix(losses)
       return
     rate = timing.get('steps_per_second')
     left = f'{rate:.1f} steps/s  {(self.steps - step) / rate:.0f} s left  ' if rate else ''
-    print(f'step {step}/{self.steps}  {left}' + '  '.join(f'{k} {v}' for k, v in losses.items()), flush=True)
+    shown = losses or {k: f'{v:.3f}' for k, v in scalars.items()}
+    tqdm.tqdm.write(f'step {step}/{self.steps}  {left}' + '  '.join(f'{k} {v}' for k, v in shown.items()))   # above the bar, if there is one
+    sys.stdout.flush()
 
   def image(self, name: str, path: pathlib.Path, step: int):
     """A picture file, to TensorBoard and Weights & Biases."""
     with Image.open(path) as picture:
-      self.events.add_image(name, np.asarray(picture.convert('RGB')), step, dataformats='HWC')
+      self._event(step, summary=summary.image(name, np.asarray(picture.convert('RGB')), dataformats='HWC'))
     if self.wandb:
       import wandb
       self.wandb.log({name: wandb.Image(str(path))}, step=step)
+
+  def _event(self, step, **content):
+    self.events.write_event(proto.event_pb2.Event(wall_time=time.time(), step=step, **content))
 
   def close(self):
     self.rows.close()
@@ -101,14 +103,15 @@ def _wandb(workdir, config):
 
 
 def read(path: pathlib.Path) -> list[dict]:
-  """The rows of a metrics.jsonl; a last line that a kill cut off is left out."""
+  """The rows of a metrics.jsonl; what is no row (a last line that a kill cut off) is left out."""
   rows = []
-  if path.exists():
-    for line in path.read_text().splitlines():
-      try:
-        rows.append(json.loads(line))
-      except ValueError:
-        break
+  for line in path.read_text(errors='replace').splitlines() if path.exists() else []:
+    try:
+      row = json.loads(line)
+    except ValueError:
+      continue
+    if isinstance(row, dict) and isinstance(row.get('step'), int):
+      rows.append(row)
   return rows
 
 
@@ -128,9 +131,13 @@ def plot(rows: list[dict], path: pathlib.Path):
       panels[name.rsplit('/', 1)[-1]].append(name)
   if not panels:
     return
+  from matplotlib.backends.backend_agg import FigureCanvasAgg   # slow to import
+  from matplotlib.figure import Figure
   columns = min(3, len(panels))
   lines = -(-len(panels) // columns)
-  figure, axes = plt.subplots(lines, columns, figsize=(4.2 * columns, 2.8 * lines), squeeze=False, layout='constrained')
+  figure = Figure((4.2 * columns, 2.8 * lines), dpi=90, layout='constrained')
+  FigureCanvasAgg(figure)
+  axes = figure.subplots(lines, columns, squeeze=False)
   for axis in axes.flat[len(panels):]:
     axis.axis('off')
   for axis, (title, names) in zip(axes.flat, panels.items()):
@@ -144,5 +151,4 @@ def plot(rows: list[dict], path: pathlib.Path):
     axis.set_title(title, fontsize=10)
     axis.legend(fontsize=7)
     axis.grid(alpha=.3)
-  figure.savefig(path, dpi=90)
-  plt.close(figure)
+  figure.savefig(path)

@@ -3,7 +3,10 @@
 A dispatch is K steps in one compiled program; its boundaries lie at absolute multiples of K, so a resumed run plays the same programs. The
 metrics of a dispatch are read after the next is sent, and before anything is kept of its state.
 """
+import contextlib
+import fcntl
 import itertools
+import os
 import pathlib
 import shlex
 import signal
@@ -11,16 +14,15 @@ import sys
 import time
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
-from scipy.spatial.distance import pdist
 
 from gen_jax import checkpoint, core, data, log, manifest, run
 from gen_jax import config as configs
 from gen_jax import evals as evaluators
-from gen_jax.data._stream import stream
 from gen_jax.modalities import image
 
 
@@ -35,24 +37,37 @@ def train(config, workdir: str | pathlib.Path, force: bool = False) -> dict:
   """Trains to config.steps, from the newest whole checkpoint in the workdir if there is one; returns the manifest.
 
   force: go on although the workdir's config differs in more than a larger `steps`. Raises InputError for what can't be run, RunError for
-  a NaN or a checkpoint that can't be written, Preempted after SIGTERM.
+  a NaN or what can't be written, Preempted after SIGTERM.
   """
-  workdir = pathlib.Path(workdir)
+  try:
+    with contextlib.ExitStack() as held:
+      return _train(config, pathlib.Path(workdir), force, held)
+  except BrokenPipeError:
+    raise
+  except OSError as e:
+    raise core.RunError(f'{e.filename or workdir}: {e.strerror or e}; the same command goes on from the last checkpoint') from e
+
+
+def _train(config, workdir, force, held):
+  preempted = _Preemption(held)
+  source = data.make(config, 'train')
+  game = run.build(config, source.spec)
   for name in ('steps', 'checkpoint_every', 'log_every', 'sample_every', 'eval_every'):
     if config[name] % config.steps_per_dispatch:
       raise core.InputError(f'steps_per_dispatch={config.steps_per_dispatch} does not divide {name}={config[name]}')
-  source = data.make(config, 'train')
-  game = run.build(config, source.spec)
   turns = max(role.turns for role in game.family.roles.values())
   if turns * config.batch_size > source.size:
     raise core.InputError(f'a step takes {turns} x {config.batch_size} examples, the training set has {source.size}: lower batch_size')
   evaluate = evaluators.make(game)
   chief = jax.process_index() == 0
   say = print if chief else lambda text: None
+  changes, refused = [], None
   if chief:
-    _open(config, workdir, force)
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices('workdir')
+    try:
+      changes = _open(config, workdir, force, held)
+    except core.InputError as e:
+      refused = e
+  checkpoint.agree(refused)
 
   state = checkpoint.restore(workdir / 'checkpoints', run.abstract(game), say)
   if state is None:
@@ -67,52 +82,71 @@ def train(config, workdir: str | pathlib.Path, force: bool = False) -> dict:
 
   inputs, resident = _inputs(game, source, turns, start)
   dispatch = _dispatch(game, state, resident is not None)
+  environment = {**manifest.environment(game.mesh), 'data': source.checksum}
+  if start and before:
+    changes += configs.differences({k: before.get(k) for k in environment}, environment)
   record = {
-      'command': shlex.join(sys.orig_argv), 'seed': config.seed, **manifest.environment(game.mesh), 'data': source.checksum,
+      'command': shlex.join(sys.orig_argv), 'seed': config.seed, **environment,
+      'changes': before.get('changes', []) + [f'step {start}: {change}' for change in changes],
       'spec': source.spec._asdict(), 'parameters': sum(x.size for x in jax.tree.leaves(state.params)) // config.seeds,
       'bytes': sum(x.nbytes for x in jax.tree.leaves(state)),
       'bytes_a_device': sum(x.addressable_shards[0].data.nbytes for x in jax.tree.leaves(state)),
-      'wall_seconds': before.get('wall_seconds', 0.)}
+      'flops_per_step': before.get('flops_per_step'), 'wall_seconds': before.get('wall_seconds', 0.)}
   say(f'{config.family.name} on {source.size} {config.data.name}: {record["parameters"]:,} parameters; state {record["bytes"] / 1e6:.1f} MB, '
       f'{record["bytes_a_device"] / 1e6:.1f} MB on each of {game.mesh.size} device(s)' + (f'; resuming at step {start}' if start else ''))
   writer = log.Log(workdir, configs.plain(config), start, config.steps) if chief else None
   pictures = _pictures(game, workdir, writer)
-  preempted = _Preemption()
-  began, pending = time.monotonic(), None
+  finite = _finite(game)
+  began, pending, step, stop = time.monotonic(), None, start, False
+
+  def look():
+    """Nothing is kept of a state before its metrics and itself have been looked at."""
+    if pending:
+      _read(config, workdir, writer, *pending)
+    broken = [name for name, fine in finite(state).items() if not fine]
+    if broken:
+      raise core.RunError(f'step {step}: {_list(broken)} not finite; {_last_good(workdir)}')
+
+  def save():
+    checkpoint.save(workdir / 'checkpoints', state, config.keep_checkpoints)
+    if chief:
+      manifest.write(workdir, {**record, 'wall_seconds': round(record['wall_seconds'] + time.monotonic() - began, 1)})
+
   try:
-    for after in range(start + config.steps_per_dispatch, config.steps + 1, config.steps_per_dispatch):
+    while step < config.steps and not (stop := preempted(step)):
       given = next(inputs)
-      if pending is None and 'flops_per_step' not in record:
+      if step == start:
         record['flops_per_step'] = _flops(game, state, resident, given)
-        if chief:
+        if chief:   # only now, for what can't be traced leaves nothing behind
+          configs.save(config, workdir / 'config.json')
           manifest.write(workdir, record)
       state, metrics = dispatch(state, resident, given)
       if pending:
         _read(config, workdir, writer, *pending)
-      pending = (after, metrics)
+      step += config.steps_per_dispatch
+      pending = (step, metrics)
       due = [name for name in ('sample', 'eval', 'checkpoint')
-             if config[f'{name}_every'] and (after % config[f'{name}_every'] == 0 or after == config.steps)]
-      stop = preempted(after)
-      if due or stop:   # nothing is kept of a state whose metrics have not been looked at
-        _read(config, workdir, writer, *pending)
+             if config[f'{name}_every'] and (step % config[f'{name}_every'] == 0 or step == config.steps)]
+      if due:
+        look()
         pending = None
       if 'sample' in due:
-        pictures(state, after)
+        pictures(state, step)
       if 'eval' in due:
         found = evaluate(state)
         if writer:
-          writer.row(after, found, {})
-      if 'checkpoint' in due or stop:
-        checkpoint.save(workdir / 'checkpoints', state, config.keep_checkpoints)
-        if chief:
-          manifest.write(workdir, {**record, 'wall_seconds': round(record['wall_seconds'] + time.monotonic() - began, 1)})
-      if stop:
-        say(f'SIGTERM: saved step {after} of {config.steps} in {workdir}; the same command goes on from there')
-        raise Preempted
+          writer.row(step, found, {})
+      if 'checkpoint' in due:
+        save()
+    if stop:
+      look()
+      save()
   finally:
-    preempted.restore()
     if writer:
       writer.close()
+  if stop:
+    say(f'SIGTERM: saved step {step} of {config.steps} in {workdir}; the same command goes on from there')
+    raise Preempted
   record |= {'steps': config.steps, 'wall_seconds': round(record['wall_seconds'] + time.monotonic() - began, 1),
              'state_sha256': checkpoint.state_sha256(state)}
   if chief:
@@ -122,23 +156,34 @@ def train(config, workdir: str | pathlib.Path, force: bool = False) -> dict:
   return record
 
 
-def _open(config, workdir, force):
-  """Makes the workdir, or checks that it is this run's."""
-  path = workdir / 'config.json'
-  if path.exists():
-    old, new = configs.plain(configs.load(path)), configs.plain(config)
+def _open(config, workdir, force, held) -> list[str]:
+  """Makes the workdir, or checks that it is this run's, and locks it until `held` closes; returns in what the configs differ.
+
+  More steps are the same run for longer, unless a learning rate falls over them.
+  """
+  changed = []
+  if (workdir / 'config.json').exists():
+    old, new = configs.plain(configs.load(workdir / 'config.json')), configs.plain(config)
     changed = configs.differences(old, new)
-    if [c for c in changed if not c.startswith('steps:')] and not force:
-      raise core.InputError(f'{workdir} belongs to another config ({"; ".join(changed)}): take another workdir, or --force to go on with the new one')
-    if new['steps'] < old['steps'] and not force:
-      raise core.InputError(f'{workdir} was made for {old["steps"]} steps: resuming may only extend them')
+    if old['steps'] < new['steps'] and all(role['schedule'] == 'constant' for role in new['roles'].values()):
+      changed = [c for c in changed if not c.startswith('steps:')]
+    if changed and not force:
+      raise core.InputError(f'{workdir} belongs to another config ({"; ".join(changed)}): resuming may extend steps under constant learning rates, '
+                            'and nothing else; take another workdir, or --force to go on with the new config')
   try:
-    workdir.mkdir(parents=True, exist_ok=True)
-    (workdir / 'checkpoints').mkdir(exist_ok=True)
-    (workdir / 'samples').mkdir(exist_ok=True)
-    configs.save(config, path)
+    for path in (workdir, workdir / 'checkpoints', workdir / 'samples'):
+      path.mkdir(parents=True, exist_ok=True)
   except OSError as e:
     raise core.InputError(f'the workdir {workdir} can not be written: {e.strerror}') from None
+  lock = os.open(workdir, os.O_RDONLY)
+  held.callback(os.close, lock)
+  try:
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)   # a killed process lets go of it
+  except BlockingIOError:
+    raise core.InputError(f'another process is training in {workdir}') from None
+  except OSError:
+    pass   # a file system without locks
+  return changed
 
 
 def _inputs(game, source, turns, start):
@@ -151,7 +196,7 @@ def _inputs(game, source, turns, start):
   if source.arrays is not None:
     each, spec = (plan(step) for step in range(start, config.steps)), P()
   else:
-    each, spec = stream(source, plan, start, config.steps), P(None, *(['seed'] if game.family.seeds else []), ('data', 'fsdp'))
+    each, spec = data.stream(source, plan, start, config.steps), P(None, *(['seed'] if game.family.seeds else []), ('data', 'fsdp'))
 
   def dispatches():
     while block := list(itertools.islice(each, config.steps_per_dispatch)):
@@ -200,14 +245,28 @@ def _read(config, workdir, writer, step, metrics):
   for i in range(config.steps_per_dispatch):
     broken = [name for name, values in metrics.items() if not np.isfinite(values[i]).all()]
     if broken:
-      saved = checkpoint.steps(workdir / 'checkpoints')
-      last = f'the last good checkpoint is {workdir}/checkpoints/{saved[-1]}' if saved else 'there is no checkpoint yet'
-      raise core.RunError(f'step {step - config.steps_per_dispatch + i + 1}: {broken[0]} is {metrics[broken[0]][i]}, as are '
-                          f'{len(broken) - 1} more metrics; {last}; try a lower learning rate or a clip in config.roles')
+      raise core.RunError(f'step {step - config.steps_per_dispatch + i + 1}: {_list(broken)} not finite; {_last_good(workdir)}; '
+                          'try a lower learning rate, or a clip, in config.roles')
   if writer:
     writer.progress(step)
     if step % config.log_every == 0 or step == config.steps:
       writer.losses(step, {name: values.mean(0) for name, values in metrics.items()})
+
+
+def _list(names):
+  return names[0] + (f' and {len(names) - 1} more are' if names[1:] else ' is')
+
+
+def _last_good(workdir):
+  saved = checkpoint.steps(workdir / 'checkpoints')
+  return f'the last good checkpoint is {workdir}/checkpoints/{saved[-1]}' if saved else 'there is no checkpoint yet'
+
+
+def _finite(game):
+  """state -> {path: whether the leaf is finite}. An update may break it whose metrics, from before it, are fine."""
+  def finite(state):
+    return {k: jnp.isfinite(x).all() for k, x in checkpoint.leaves(state).items() if jnp.issubdtype(x.dtype, jnp.inexact)}
+  return jax.jit(finite, out_shardings=NamedSharding(game.mesh, P()))
 
 
 def _pictures(game, workdir, writer):
@@ -221,6 +280,7 @@ def _pictures(game, workdir, writer):
     reconstruct = run.mapped(game, family.reconstruct)
 
   def apart(x):
+    from scipy.spatial.distance import pdist   # slow to import
     return pdist(x.reshape(len(x), -1)).mean() if len(x) > 1 else 0.
 
   def show(state, step):
@@ -249,18 +309,14 @@ def _pictures(game, workdir, writer):
 class _Preemption:
   """Whether SIGTERM has come: on one process by a handler of our own, on several by what JAX agrees on among them."""
 
-  def __init__(self):
-    self.come = False
-    self.old = None
-    if jax.process_count() == 1:
-      self.old = signal.signal(signal.SIGTERM, self._note)
+  def __init__(self, held):
+    self.come, self.alone = False, jax.process_count() == 1
+    if self.alone:
+      old = signal.signal(signal.SIGTERM, self._note)
+      held.callback(signal.signal, signal.SIGTERM, old or signal.SIG_DFL)
 
   def _note(self, *_):
     self.come = True
 
   def __call__(self, step):
-    return self.come if jax.process_count() == 1 else multihost_utils.reached_preemption_sync_point(step)
-
-  def restore(self):
-    if self.old is not None:
-      signal.signal(signal.SIGTERM, self.old)
+    return self.come if self.alone else multihost_utils.reached_preemption_sync_point(step)

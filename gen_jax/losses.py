@@ -1,4 +1,5 @@
 """Losses as pure functions of one example's numbers, broadcasting over batches; tables of them by name."""
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -54,9 +55,9 @@ def bernoulli(logits, x):
   return -_sum(optax.sigmoid_binary_cross_entropy(logits, (x + 1) / 2))
 
 
-def gaussian(mean, x, log_scale=jnp.log(.1)):
+def gaussian(mean, x, log_scale=math.log(.1)):
   """A density over R^D: may be positive."""
-  return _sum(-.5 * ((x - mean) / jnp.exp(log_scale))**2 - log_scale - .5 * jnp.log(2 * jnp.pi))
+  return _sum(-.5 * ((x - mean) / jnp.exp(log_scale))**2 - log_scale - .5 * math.log(2 * math.pi))
 
 
 def gaussian_learned(out, x):
@@ -68,15 +69,16 @@ def gaussian_learned(out, x):
 def logistic(out, x, levels=256):
   """A probability over `levels` equally spaced values of [-1, 1] (PixelCNN++, Salimans et al. 2017, https://arxiv.org/abs/1701.05517, eq. 2).
 
-  The second half of the channels is the log scale, kept above e^-7.
+  The second half of the channels is the log scale (of e^-2 at 0), kept in [-7, 7].
   """
   mean, log_scale = jnp.split(out, 2, axis=-1)
-  log_scale = jnp.maximum(log_scale - 2, -7)
-  half = 1 / (levels - 1)
-  upper, lower = (x + half - mean) * jnp.exp(-log_scale), (x - half - mean) * jnp.exp(-log_scale)
+  steepness = jnp.exp(-jnp.clip(log_scale - 2, -7, 7))
+  edge = 1 / (levels - 1)
+  centre, half = (x - mean) * steepness, edge * steepness
+  upper, lower = centre + half, centre - half
   # log(sigmoid(upper) - sigmoid(lower)) = log sigmoid(upper) + log sigmoid(-lower) + log(1 - e^(lower - upper)), stable in both tails.
-  inside = jax.nn.log_sigmoid(upper) + jax.nn.log_sigmoid(-lower) + jnp.log(-jnp.expm1(lower - upper))
-  log_p = jnp.where(x < -1 + half, jax.nn.log_sigmoid(upper), jnp.where(x > 1 - half, jax.nn.log_sigmoid(-lower), inside))
+  inside = jax.nn.log_sigmoid(upper) + jax.nn.log_sigmoid(-lower) + jnp.log(-jnp.expm1(-2 * half))
+  log_p = jnp.where(x < -1 + edge, jax.nn.log_sigmoid(upper), jnp.where(x > 1 - edge, jax.nn.log_sigmoid(-lower), inside))
   return _sum(log_p)
 
 
@@ -95,4 +97,4 @@ def kl_to_standard_normal(mean_BxZ, log_scale_BxZ):
 
 def standard_normal(z):
   """log N(z; 0, 1) in nats, summed over the last axis."""
-  return -.5 * (z**2 + jnp.log(2 * jnp.pi)).sum(-1)
+  return -.5 * (z**2 + math.log(2 * math.pi)).sum(-1)

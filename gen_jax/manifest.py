@@ -34,11 +34,12 @@ def write(workdir: pathlib.Path, content: dict):
 
 
 def read(workdir: pathlib.Path) -> dict | None:
-  """None where there is none or it is no JSON."""
+  """None where there is none or it can't be read."""
   try:
-    return json.loads((workdir / 'manifest.json').read_text())
+    found = json.loads((workdir / 'manifest.json').read_text())
   except (OSError, ValueError):
     return None
+  return found if isinstance(found, dict) and 'spec' in found else None
 
 
 def _git(root, *command):

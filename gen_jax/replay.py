@@ -27,14 +27,17 @@ def main(argv):
   with config.unlocked():
     config.wandb = None
   new = loop.train(config, again)
-  differs = {k: (old.get(k), new.get(k)) for k in SAME if old.get(k) != new.get(k)}
-  for name, (then, now) in differs.items():
-    print(f'{name}: {then} then, {now} now')
+  differs = configs.differences({k: old.get(k) for k in SAME}, {k: new.get(k) for k in SAME})
+  for line in old.get('changes', []) + differs:
+    print(f'not the same: {line}')
   if new['state_sha256'] == old['state_sha256']:
     shutil.rmtree(again)
     print(f'the same to the bit: {new["state_sha256"]}')
     return 0
-  why = f'the runs differ in {", ".join(differs)}' if differs else 'software and devices are the same: this is a defect'
+  if old.get('changes'):
+    why = 'the run was changed on its way'
+  else:
+    why = 'software or devices differ' if differs else 'software and devices are the same: this is a defect, or the manifest is not the run\'s'
   raise core.RunError(f'{old["state_sha256"][:16]} then, {new["state_sha256"][:16]} now; {why}; the replayed run is kept in {again}')
 
 

@@ -31,7 +31,7 @@ def build(config: ConfigDict, spec: data.Spec) -> Run:
                         checkpoint_every=1, sample_every=0, eval_every=0, sample_rows=1, sample_columns=1, eval_examples=1).items():
     if config[name] < low:
       raise core.InputError(f'{name}={config[name]}: must be at least {low}')
-  family = configs.module('families', config.family.name).make(config, spec)
+  family = core.module('families', config.family.name).make(config, spec)
   if set(family.roles) != set(config.roles):
     raise core.InputError(f'config.roles has {sorted(config.roles)}, the family {config.family.name} plays {sorted(family.roles)}')
   mesh = make_mesh(config.mesh)
@@ -41,12 +41,6 @@ def build(config: ConfigDict, spec: data.Spec) -> Run:
     family = seeds(family, config.seeds)
   if mesh.size > 1:
     family = devices(family, mesh)
-    parts = mesh.shape['data'] * mesh.shape['fsdp']
-    if config.batch_size % (parts * config.accumulate):
-      raise core.InputError(f'batch_size={config.batch_size} does not divide over {parts} devices and {config.accumulate} microbatches: '
-                            f'use a multiple of {parts * config.accumulate}, or set config.mesh')
-  elif config.batch_size % config.accumulate:
-    raise core.InputError(f'accumulate={config.accumulate} does not divide batch_size={config.batch_size}')
   key = jax.random.key(config.seed)
   if config.seeds > 1:
     key = jax.vmap(jax.random.key)(config.seed + jnp.arange(config.seeds))
@@ -54,14 +48,19 @@ def build(config: ConfigDict, spec: data.Spec) -> Run:
 
 
 def load(workdir: str | pathlib.Path, change=None, say=print) -> tuple[Run, core.TrainState]:
-  """A run from its workdir and its newest whole checkpoint. change: a function that edits the config first.
+  """A run from its workdir and its newest whole checkpoint, to sample and score with. change: a function that edits the config first.
 
-  Raises InputError where there is no run or no checkpoint.
+  A mesh that the devices here can't fill gives way to all of them on data. Raises InputError where there is no run or no checkpoint.
   """
   workdir = pathlib.Path(workdir)
   config = configs.load(workdir / 'config.json')
   if change:
     change(config)
+  try:
+    make_mesh(config.mesh)
+  except core.InputError as e:
+    say(f'{e}; using all devices on data')
+    config.mesh = ''
   record = manifest.read(workdir)
   if not record:
     raise core.InputError(f'{workdir} has no readable manifest.json: train it first')
@@ -96,8 +95,8 @@ def placement(run: Run, state):
 
 
 def initial(run: Run) -> core.TrainState:
-  # The parameters are made on one layout and then placed, so that they are the same bits on any mesh.
-  return jax.tree.map(lambda x, s: put(x, s), jax.jit(lambda: _create(run))(), placement(run, abstract(run)))
+  """The state before the first step, made where it will lie."""
+  return jax.jit(lambda: _create(run), out_shardings=placement(run, abstract(run)))()
 
 
 def put(x, sharding):

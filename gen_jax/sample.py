@@ -1,6 +1,6 @@
 """Draws from a trained run, into a picture. Sample i depends on --seed and i alone.
 
-  python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--label=3] [--columns=8]
+  python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--label=3] [--columns=10]
 
 Without --label a class-conditional run draws the classes in turn. A run of several seeds writes a file a seed.
 """
@@ -17,11 +17,11 @@ from gen_jax.modalities import image
 
 @cli.verb
 def main(argv):
-  flags = cli.parse(argv, __doc__, ('workdir', 'out'), workdir='', out='', num=64, seed=0, label=-1, columns=8)
+  flags = cli.parse(argv, __doc__, ('workdir', 'out'), workdir='', out='', num=64, seed=0, label=-1, columns=10)
   if flags.num < 1 or flags.columns < 1:
     raise core.InputError('--num and --columns: at least 1')
   run, state = runs.load(flags.workdir)
-  if flags.label >= run.spec.classes:
+  if flags.label != -1 and not 0 <= flags.label < run.spec.classes:
     raise core.InputError(f'--label={flags.label}: the classes are 0 to {run.spec.classes - 1}' if run.spec.classes
                           else f'--label={flags.label}: this run knows no classes')
   out = pathlib.Path(flags.out)

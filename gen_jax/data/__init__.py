@@ -3,8 +3,9 @@
 The order is a function of (seed, position): a fresh permutation an epoch. A set that fits lives on the device and is gathered there; one
 that does not is read by `Source.take` on the host. Both see the same indices, so both give the same batches.
 """
+import functools
 import hashlib
-import importlib
+import json
 import math
 import os
 import pathlib
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
+from ml_collections import ConfigDict
 
 from gen_jax import augment, core
 
@@ -58,12 +60,18 @@ def from_take(take, size: int, spec: Spec, checksum: str, resident_mb: int) -> S
 
 def make(config, split: str) -> Source:
   """The source that config.data names. Raises InputError for an unknown one, and whatever the source refuses."""
+  return _make(config.data.to_json_best_effort(), split)
+
+
+@functools.lru_cache(maxsize=len(SPLITS))   # the loop, the pictures and the evaluators read the same splits
+def _make(options: str, split: str) -> Source:
+  options = ConfigDict(json.loads(options))
   if split not in SPLITS:
     raise core.InputError(f'split {split!r}: there are {", ".join(SPLITS)}')
-  source = importlib.import_module(f'gen_jax.data.{config.data.name}').make(config.data, split)
+  source = core.module('data', options.name).make(options, split)
   if source.size == 0:
-    raise core.InputError(f'the {split} split of {config.data.name} is empty')
-  if source.arrays and sum(a.nbytes for a in source.arrays.values()) > config.data.resident_mb * 2**20:
+    raise core.InputError(f'the {split} split of {options.name} is empty')
+  if source.arrays and sum(a.nbytes for a in source.arrays.values()) > options.resident_mb * 2**20:
     source = source._replace(arrays=None)
   return source
 

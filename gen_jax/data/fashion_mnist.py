@@ -39,7 +39,7 @@ def make(config, split):
     raise core.InputError(f'{config.folder} lacks {" or ".join(FILES[original])} (.gz or not)')
   prepared = tfds.find('fashion_mnist')
   if prepared is None:
-    raise core.InputError('Fashion-MNIST is not here: run `python -m gen_jax.fetch fashion_mnist`, or name its folder in config.data.folder')
+    raise core.InputError('Fashion-MNIST is not here: `python -m gen_jax.fetch fashion_mnist`, or name its folder in config.data.folder')
   return tfds.read(prepared, split, config.resident_mb, held_out=VALIDATION)
 
 

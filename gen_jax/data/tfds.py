@@ -19,7 +19,7 @@ DEFAULTS = dict(
 
 
 def make(config, split):
-  """uint8 [n, H, W, C], and labels where the set has one ClassLabel. Raises InputError for a set that cannot be had or is not one of images."""
+  """uint8 [n, H, W, C], and labels where the set has one ClassLabel. Raises InputError for a set that cannot be had, or not of images."""
   if not config.dataset:
     raise core.InputError('config.data.dataset is not set: give the name of a TFDS image set, such as cifar10')
   return read(prepared(config.dataset, config.data_dir), split, config.resident_mb, config.size)
@@ -28,16 +28,17 @@ def make(config, split):
 def find(dataset: str, data_dir: str | None = None):
   """TFDS's builder of a set if it is prepared, else None. Raises InputError for a set that TFDS does not know."""
   builder = _builder(dataset, data_dir)
-  return builder if builder.is_prepared() else None
+  return builder if _is_prepared(builder) else None
 
 
 def prepared(dataset: str, data_dir: str | None = None):
   """TFDS's builder of a set, downloaded and prepared if it was not. Raises InputError where that is impossible."""
   builder = _builder(dataset, data_dir)
-  if not builder.is_prepared():
+  if not _is_prepared(builder):
+    _features(builder.info)
     if importlib.util.find_spec('tensorflow') is None:
-      raise core.InputError(f'{dataset} is not prepared in {builder.data_path}, and preparing it needs TensorFlow: '
-                            f'`pip install tensorflow`, or bring that folder from where `tfds build {dataset} --file_format=array_record` ran')
+      raise core.InputError(f'{dataset} is not prepared in {builder.data_path}, and preparing needs TensorFlow: '
+                            f'`pip install tensorflow`, or bring the folder that `tfds build {dataset} --file_format=array_record` made')
     try:
       builder.download_and_prepare(file_format='array_record')
     except Exception as e:   # from any of a thousand builders
@@ -46,11 +47,12 @@ def prepared(dataset: str, data_dir: str | None = None):
 
 
 def read(builder, split: str, resident_mb: int, size: int | None = None, held_out: int | None = None) -> data.Source:
-  """A split of a prepared set; `held_out` examples are cut for each split that the set lacks (None: a tenth of its training set)."""
+  """A split of a prepared set; `held_out` examples are cut for each split that it lacks (None: a tenth of train)."""
   import tensorflow_datasets as tfds
   info, name = builder.info, builder.info.name
   if info.file_format.value != 'array_record':
-    raise core.InputError(f'{builder.data_path} is stored as {info.file_format.value}: `tfds build {name} --file_format=array_record` makes one to read')
+    raise core.InputError(f'{builder.data_path} is stored as {info.file_format.value}, which needs TensorFlow to read: '
+                          f'prepare it elsewhere with `tfds build {name} --file_format=array_record`')
   pixels, label = _features(info)
   height, width, channels = info.features[pixels].shape
   if size is not None:
@@ -91,6 +93,10 @@ def _builder(dataset, data_dir):
     return tfds.builder(dataset, data_dir=data_dir)
   except Exception as e:   # DatasetNotFoundError, ValueError, AssertionError ... by what is wrong with the name
     raise core.InputError(f'TFDS has no {dataset}: {_line(e)}') from None
+
+
+def _is_prepared(builder):
+  return builder.data_path.exists() and builder.is_prepared()   # which warns of a folder that does not exist
 
 
 def _features(info):

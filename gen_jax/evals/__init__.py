@@ -5,7 +5,6 @@ samples = {'x': [N, ...], 'condition': [N] or absent}: ONE draw that all evaluat
 import jax
 import numpy as np
 
-from gen_jax import config as configs
 from gen_jax import core
 from gen_jax import run as runs
 
@@ -14,7 +13,7 @@ def make(run, split: str = 'validation'):
   """state -> {'evaluator/name': number, or [S] under seeds}, by the evaluators that config.evals names, against a split."""
   names = [name for name in run.config.evals.split(',') if name]
   one = runs.alone(run)
-  evaluators = {name: configs.module('evals', name).make(one, split) for name in names}
+  evaluators = {name: core.module('evals', name).make(one, split) for name in names}
   draw = runs.sampler(one) if names and one.family.sample else None
   n, classes = run.config.eval_examples, run.spec.classes
   condition = np.arange(n, dtype=np.int32) % classes if classes else None

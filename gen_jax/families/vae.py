@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import core, losses, optimizers
-from gen_jax.config import module
 from gen_jax.networks import append_label
 
 DEFAULTS = dict(
@@ -62,7 +61,7 @@ def make(config, spec) -> core.Family:
   if o.importance_samples > 1 and o.posterior == 'deterministic':
     raise core.InputError('family.importance_samples > 1 needs the gaussian posterior')
   deterministic = o.posterior == 'deterministic'
-  encoder, decoder = module('networks', config.network.name).make(config.network, spec)
+  encoder, decoder = core.module('networks', config.network.name).make(config.network, spec)
   decoder = decoder.clone(channels=spec.shape[-1] * likelihood.outputs)
   net = Autoencoder(encoder, decoder, o.latent, spec.classes if o.condition else 0)
 

@@ -12,7 +12,7 @@ GAP = 2   # white pixels between the images of a grid
 
 
 def grid(x, columns: int) -> np.ndarray:
-  """Images [N, H, W, C] in [-1, 1], C 1 or 3, side by side in rows of `columns`: uint8 [H', W', C]. Small ones are enlarged by a whole factor."""
+  """Images [N, H, W, C] in [-1, 1], C 1 or 3, in rows of `columns`: uint8 [H', W', C]. Small ones are enlarged by a whole factor."""
   x = np.asarray(x, np.float32)
   times = max(1, 64 // max(x.shape[1:3]))
   x = np.rint((np.clip(x, -1, 1) + 1) * 127.5).astype(np.uint8).repeat(times, axis=1).repeat(times, axis=2)
@@ -51,9 +51,10 @@ def load(path) -> np.ndarray:
 
 
 def decode(raw: bytes, channels: int | None = None, size: int | None = None, name='an image') -> np.ndarray:
-  """The (first) image in a file's bytes as uint8 [H, W, C], upright, what is transparent on white.
+  """The (first) image in a file's bytes as uint8 [H, W, C], upright; what is transparent turns white.
 
-  channels: 1, 3 or None for what it has; size: the shorter side is resized to it and the longer centre cropped. Raises InputError with the name.
+  channels: 1, 3 or None for what it has; size: the shorter side is resized to it, the longer centre cropped. Raises InputError
+  with the name.
   """
   try:
     image = ImageOps.exif_transpose(Image.open(io.BytesIO(raw)))
@@ -84,7 +85,7 @@ def _scatter(file, x):
   from matplotlib.figure import Figure
   figure = Figure((5, 5), dpi=100)
   FigureCanvasAgg(figure)
-  axes = figure.add_axes((.08, .06, .9, .92), xlim=(-2, 2), ylim=(-2, 2), aspect='equal')
+  axes = figure.add_axes((.1, .06, .88, .92), xlim=(-2, 2), ylim=(-2, 2), aspect='equal')
   # What lies outside shows on the frame.
   axes.plot(*np.clip(x.T, -2, 2), '.', markersize=2, alpha=.5, clip_on=False)
   figure.savefig(file, format='png')

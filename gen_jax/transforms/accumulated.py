@@ -22,18 +22,15 @@ def accumulated(family: core.Family, n: int) -> core.Family:
 
 def _accumulated(inner, n):
   def gradient(loss, own, state, batch, keys_B, key):
-    size = keys_B.shape[0]
-    if size % n:
-      raise core.InputError(f'accumulate={n} does not divide the {size} examples that a device holds')
-    first, *rest = core.split((batch, keys_B), n)
+    if keys_B.size % n:
+      raise core.InputError(f'accumulate={n} does not divide the {keys_B.size} examples that a device holds')
+    parts = jax.tree.map(lambda x: x.reshape(n, -1, *x.shape[1:]), (batch, keys_B))
 
     def weighted(part):
       g = inner(loss, own, state, *part, key)
       return g._replace(**{k: jax.tree.map(lambda x: x * g.count, getattr(g, k)) for k in ('grads', 'metrics', 'statistics')})
-    total = weighted(first)   # the carry starts from a real microbatch: zeros would not vary over devices as it does
-    if rest:
-      total, _ = core.scan(lambda carry, part: (jax.tree.map(jnp.add, carry, weighted(part)), None), total,
-                           jax.tree.map(lambda *xs: jnp.stack(xs), *rest))
+    zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(weighted, jax.tree.map(lambda x: x[0], parts)))
+    total, _ = core.scan(lambda total, part: (jax.tree.map(jnp.add, total, weighted(part)), None), zero, parts)
     means = {k: jax.tree.map(lambda x: x / jnp.maximum(total.count, 1e-9), getattr(total, k)) for k in ('grads', 'metrics', 'statistics')}
     return core.Gradient(**means, count=total.count)
   return gradient

@@ -5,6 +5,7 @@ right on any number of devices. With an 'fsdp' axis parameters, optimizer state 
 them and scatters its result (ZeRO-3, Rajbhandari et al. 2020, https://arxiv.org/abs/1910.02054, without prefetching).
 """
 import jax
+import jax.numpy as jnp
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -78,9 +79,10 @@ def _sharded(role, family):
       g = role.gradient(loss, _gathered(own, own_specs), _gathered(state, state_specs), data, keys_B, key)
       if not examples:
         return g._replace(grads=jax.tree.map(_shard, g.grads, own_specs))
-      weight = g.count / jax.lax.psum(g.count, EXAMPLES)
+      count = jax.lax.psum(g.count, EXAMPLES)
+      weight = g.count / jnp.maximum(count, 1e-9)
       scaled = lambda tree: jax.tree.map(lambda x: x * weight.reshape(weight.shape + (1,) * (x.ndim - weight.ndim)), tree)
-      return core.Gradient(grads=jax.tree.map(_reduce, scaled(g.grads), own_specs), count=jax.lax.psum(g.count, EXAMPLES),
+      return core.Gradient(grads=jax.tree.map(_reduce, scaled(g.grads), own_specs), count=count,
                            **jax.lax.psum({'metrics': scaled(g.metrics), 'statistics': scaled(g.statistics)}, EXAMPLES))
 
     # check_vma=False: what is differentiated holds no collective, and its transpose must not sum over devices before we average (with the

@@ -42,13 +42,16 @@ def test_validation_is_the_end_of_the_training_set(make, tmp_path, gz):
     assert (source.arrays['condition'] == labels).all()
 
 
-def test_the_places_are_searched_in_order(make, tmp_path, build):
+def test_the_places_are_searched_in_order(make, tmp_path, build, monkeypatch):
   def only():
     return make('fashion_mnist', 'test').arrays['x'].max()
   with pytest.raises(core.InputError, match='python -m gen_jax.fetch fashion_mnist'):
     only()
-  build('fashion_mnist', {'train': np.ones((3, 28, 28)), 'test': np.full((3, 28, 28), 1)}, (28, 28, 1), version='3.0.1')
+  build('fashion_mnist', {'train': np.ones((20, 28, 28)), 'test': np.ones((3, 28, 28))}, (28, 28, 1), version='3.0.1')
   assert only() == 1
+  with monkeypatch.context() as m:
+    m.setattr(fashion_mnist, 'VALIDATION', 4)
+    assert [make('fashion_mnist', split).size for split in ('train', 'validation', 'test')] == [16, 4, 3]
   write(tmp_path / 'debian', TRAIN, np.full_like(TEST, 2))
   assert only() == 2
   write(tmp_path / 'cache' / 'fashion_mnist', TRAIN, np.full_like(TEST, 3))
@@ -68,6 +71,7 @@ def test_a_folder_that_lacks_a_file_is_refused(make, tmp_path):
     lambda raw: raw[:-1],                             # cut short
     lambda raw: raw + b'\0',                          # too long
     lambda raw: raw[:7],                              # within the header
+    lambda raw: raw[:3],
     lambda raw: b'',
     lambda raw: b'\0\0\x0d' + raw[3:],                # floats
     lambda raw: b'<html>' + raw,

@@ -15,8 +15,8 @@ def paint(path, grey=0, size=(8, 8)):
 
 @pytest.fixture
 def folder(tmp_path):
-  """60 images of as many greys in three classes."""
-  for i in range(60):
+  """120 images of as many greys in three classes."""
+  for i in range(120):
     paint(tmp_path / 'in' / 'cab'[i % 3] / f'{i}.png', i)
   return tmp_path / 'in'
 
@@ -27,7 +27,7 @@ def greys(source):
 
 def test_splits_are_apart_and_whole(make, folder):
   found = [greys(make('folder', split, folder=str(folder), size=8)) for split in SPLITS]
-  assert all(found) and sorted(sum(found, [])) == list(range(60))
+  assert all(found) and sorted(sum(found, [])) == list(range(120))
 
 
 def test_labels_are_the_sorted_sub_folders(make, folder):
@@ -38,7 +38,7 @@ def test_labels_are_the_sorted_sub_folders(make, folder):
 
 def test_adding_an_image_moves_no_other(make, folder):
   before = [set(greys(make('folder', split, folder=str(folder), size=8))) for split in SPLITS]
-  for i in range(60, 120):
+  for i in range(120, 240):
     paint(folder / 'cab'[i % 3] / f'{i}.png', i)
   after = [set(greys(make('folder', split, folder=str(folder), size=8))) for split in SPLITS]
   assert all(b <= a and a != b for b, a in zip(before, after))
@@ -80,7 +80,8 @@ def test_the_checksum_is_of_names_and_bytes(make, folder):
   assert second != first
   path.write_bytes(raw)
   assert checksum() == first
-  name = next(n for n in map('new{}.png'.format, range(99)) if folders.split_of(f'{path.parent.name}/{n}') == 'train')
+  # Of the same rank among the sorted names.
+  name = next(n for n in map((path.stem + '.{}.png').format, range(99)) if folders.split_of(f'{path.parent.name}/{n}') == 'train')
   path.rename(path.with_name(name))
   assert checksum() != first
 

@@ -20,7 +20,8 @@ def held(source):
     (('train',), (64, 8, 8)),
 ])
 def test_what_a_set_lacks_is_cut_from_its_training_set(make, build, own, sizes):
-  build('some_set', {s: X[a:b] for s, a, b in zip(('train', own[1] if len(own) > 1 else '', 'test'), (0, 80, 100), (80, 100, 120)) if s in own})
+  parts = {'train': X[:80], 'validation': X[80:100], 'test': X[100:]}
+  build('some_set', {s: parts[s] for s in own})
   sources = [make('tfds', split, dataset='some_set') for split in ('train', 'validation', 'test')]
   assert tuple(s.size for s in sources) == sizes
   assert len(set.union(*map(held, sources))) == sum(sizes)   # apart, and nothing left out
@@ -39,7 +40,7 @@ def test_resident_and_read_on_demand_are_the_same(make, build):
 
 def test_colour_without_labels(make, build):
   x = RNG.integers(0, 256, (20, 8, 4, 3), np.uint8)
-  build('some_set', {'train': x}, (8, 4, 3), labels=False)
+  build('some_set', {'train': x}, (8, 4, 3), label=None)
   source = make('tfds', dataset='some_set')
   assert source.spec == ((8, 4, 3), 0, True) and set(source.arrays) == {'x'}
   assert held(source) <= {a.tobytes() for a in x}
@@ -62,8 +63,30 @@ def test_other_channels_are_refused(make, build):
     make('tfds', dataset='some_set')
 
 
+def test_an_image_of_another_size_is_refused(make, build):
+  build('some_set', {'train': [*X[:19], np.zeros((8, 9))]})
+  with pytest.raises(core.InputError, match=r'of shape \(8, 9, 1\) where \(8, 8, 1\) was promised'):
+    for split in ('train', 'validation', 'test'):   # TFDS shuffles
+      make('tfds', split, dataset='some_set')
+
+
+def test_a_split_without_labels_is_refused(make, build):
+  build('some_set', {'train': X[:20], 'test': X[20:30]}, label=lambda split, i: i % 3 if split == 'train' else -1)
+  assert make('tfds', dataset='some_set').size == 18
+  with pytest.raises(core.InputError, match='test split of some_set has no labels'):
+    make('tfds', 'test', dataset='some_set')
+
+
+def test_a_set_in_another_format_says_what_to_do(make, build, tmp_path):
+  build('some_set', {'train': X[:20]})
+  path = tmp_path / 'tfds' / 'some_set' / '1.0.0' / 'dataset_info.json'
+  path.write_text(path.read_text().replace('array_record', 'tfrecord'))
+  with pytest.raises(core.InputError, match='stored as tfrecord.*tfds build some_set --file_format=array_record'):
+    make('tfds', dataset='some_set')
+
+
 def test_a_set_that_is_not_prepared_says_what_to_do(make):
-  with pytest.raises(core.InputError, match='cifar10 is not prepared in .*pip install tensorflow.*tfds build cifar10 --file_format=array_record'):
+  with pytest.raises(core.InputError, match='cifar10 is not prepared in .*pip install tensorflow.*tfds build cifar10 --file_format'):
     make('tfds', dataset='cifar10')
   assert tfds.find('cifar10') is None
 
