@@ -13,7 +13,7 @@ def crop(x, key, pixels):
   return _window(jnp.pad(x, ((pixels, pixels), (pixels, pixels), (0, 0)), mode='reflect'), key, x.shape)
 
 
-def flip(x, key, chance=True):
+def flip(x, key):
   """Mirrored left to right, every second time."""
   return jnp.where(jax.random.bernoulli(key), x[:, ::-1], x)
 

@@ -122,7 +122,8 @@ def _sweep(directory):
 def _set_aside(directory, say):
   for path in sorted(p for p in directory.glob('*') if p.is_dir() and p.name.isdigit()):
     try:
-      damage = [name for name, sha in json.loads((path / HASHES).read_text()).items() if _sha256(path / name) != sha]
+      hashes = json.loads((path / HASHES).read_text())
+      damage = [name for name, sha in hashes.items() if _sha256(path / name) != sha] if hashes else [HASHES]
     except (OSError, ValueError, AttributeError) as e:
       damage = [f'{HASHES}: {_reason(e)}']
     if not damage:

@@ -6,7 +6,7 @@ import sys
 import warnings
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 from gen_jax import core
 
@@ -60,6 +60,11 @@ def parse(argv: list[str], about: str, required=(), config=None, **defaults) -> 
     define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, str: flags.DEFINE_string}[type(default)]
     define(name, default, '', flag_values=values)
   if config == 'file':
+    file = next((a.split('=', 1)[1] for a in reversed(argv) if a.startswith('--config=')), None)
+    if not file:
+      raise core.InputError('--config=FILE is missing; try --help')
+    if not os.path.isfile(file.split(':')[0]):
+      raise core.InputError(f'no config file {file.split(":")[0]}')
     config_flags.DEFINE_config_file('config', flag_values=values, lock_config=True)
     argv = sorted(argv, key=lambda a: a.startswith('--config.'))   # overrides come after the config that they change
   elif config:
@@ -74,17 +79,13 @@ def parse(argv: list[str], about: str, required=(), config=None, **defaults) -> 
   except AttributeError as e:
     raise core.InputError('no such field in the config: ' + str(e).replace('\\n', ' ').replace('"', '').replace('\\', '').replace("'", '')) from None
   except (flags.Error, OSError, ValueError, TypeError, KeyError, SyntaxError, ImportError) as e:
-    raise core.InputError(str(e)) from None
+    raise core.InputError(str(e).strip().splitlines()[-1]) from None   # of a traceback, where the config's own code failed
   finally:
     sys.argv = said
   if len(rest) > 1:
     raise core.InputError(f'{rest[1]!r} is not a flag: flags are --name=value')
-  if config == 'file':
-    try:
-      if values.config is None:
-        raise core.InputError('--config=FILE is missing; try --help')
-    except OSError as e:
-      raise core.InputError(f'no config file: {" ".join(str(e).split("Attempted", 1)[-1].split())}') from None
+  if config and not isinstance(values.config, ConfigDict):
+    raise core.InputError(f'get_config in {file} gives no config')
   for name in required:
     if not values[name].value:
       raise core.InputError(f'--{name} is missing; try --help')

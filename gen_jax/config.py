@@ -1,4 +1,6 @@
 """What a config holds: the run's own fields, and the DEFAULTS of the modules that it names."""
+import copy
+import copy
 import json
 import pathlib
 
@@ -31,11 +33,12 @@ DEFAULTS = dict(
 
 def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
   """A locked config of a data set, a family and a network with their defaults; roles: the options of each player (optimizers.DEFAULTS)."""
-  config = ConfigDict(DEFAULTS)
+  # Copies, for a ConfigDict links what shares a placeholder: one role's clip would be every role's.
+  config = ConfigDict(copy.deepcopy(DEFAULTS))
   config.data = {'name': data_name, **data.DEFAULTS, **defaults('data', data_name)}
   config.family = {'name': family, **defaults('families', family)}
   config.network = {'name': network, **defaults('networks', network)}
-  config.roles = {name: {**optimizers.DEFAULTS, **options} for name, options in roles.items()}
+  config.roles = {name: {**copy.deepcopy(optimizers.DEFAULTS), **options} for name, options in roles.items()}
   config.frozen = {'ruler': placeholder(str)}   # workdirs of trained parts: the classifier that judges samples
   return config.lock()
 
@@ -51,7 +54,7 @@ def smoke(config: ConfigDict) -> ConfigDict:
 
 
 def defaults(kind: str, name: str) -> dict:
-  return core.module(kind, name).DEFAULTS
+  return copy.deepcopy(core.module(kind, name).DEFAULTS)
 
 
 def save(config, path):

@@ -1,5 +1,12 @@
-"""A game small enough to run under every transformation, one toy transformation of each kind, and how a step of it is compared."""
+"""A game small enough to run under every transformation, one toy transformation of each kind, and how a step of it is compared.
+
+What costs here is to compile, so numbers are uniform, and keys come from outside and of a hash in ten operations where threefry has hundreds.
+"""
+import functools
+import math
+
 import jax
+import jax.extend
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -13,37 +20,54 @@ D, H, B, S = 4, 8, 8, 2   # of an example, hidden, examples a turn, seeds
 CRITIC_TURNS = 2
 
 
-def game(weight=None, optimizer=optax.sgd) -> core.Family:
-  """A critic of two clipped turns that keeps running statistics, and a model with a moving average. weight: x_BxD -> weight_B."""
+def _mix(x):
+  """Wellons' lowbias32: a hash of uint32."""
+  x = (x ^ x >> 16) * jnp.uint32(0x7feb352d)
+  x = (x ^ x >> 15) * jnp.uint32(0x846ca68b)
+  return x ^ x >> 16
+
+
+def _count(shape):
+  return jnp.arange(math.prod(shape), dtype=jnp.uint32).reshape(shape)
+
+
+KEYS = jax.extend.random.define_prng_impl(
+    key_shape=(1,), name='mixed', tag='mix',
+    seed=lambda seed: _mix(seed.astype(jnp.uint32))[None],
+    split=lambda key, shape: _mix(key[0] ^ _mix(_count(shape) + 1))[..., None],
+    random_bits=lambda key, width, shape: _mix(key[0] + _mix(_count(shape))),
+    fold_in=lambda key, data: _mix(key * 3 + _mix(jnp.asarray(data).astype(jnp.uint32))))
+
+
+def uniform(keys_B):
+  return jax.vmap(lambda key: jax.random.uniform(key, (D,), minval=-1.))(keys_B)
+
+
+def game(optimizer=optax.sgd) -> core.Family:
+  """A critic of two clipped turns that keeps running statistics, and a model with a moving average."""
   def init(key, batch):
-    normal = lambda name, *shape: .5 * jax.random.normal(core.fold(key, name), shape)
-    params = {'critic': {'w': normal('w', D, H), 'b': normal('b', H)}, 'model': {'u': normal('u', D, H), 'v': normal('v', H, D)}}
+    draw = lambda name, *shape: jax.random.uniform(core.fold(key, name), shape, minval=-1.)
+    params = {'critic': {'w': draw('w', D, H), 'b': draw('b', H)}, 'model': {'u': draw('u', D, H), 'v': draw('v', H, D)}}
     return params, {'critic': {'moment': jnp.zeros(H)}, 'model': {}}, {'scale': jnp.full((), 2.)}
 
   def hidden(params, x):
     return jnp.tanh(x @ params['w'] + params['b'][None])
 
   def generate(params, keys):
-    return jnp.tanh(jax.vmap(lambda key: jax.random.normal(key, (D,)))(core.fold(keys, 'z')) @ params['u']) @ params['v']
-
-  def aux(metrics, batch, h=None):
-    if weight is None:
-      return core.Aux(metrics, () if h is None else {'moment': h.mean(0)})
-    w = weight(batch['x'])
-    return core.Aux(metrics, () if h is None else {'moment': (w[:, None] * h).sum(0) / jnp.maximum(w.sum(), 1e-9)}, w)
+    return jnp.tanh(uniform(core.fold(keys, 'z')) @ params['u']) @ params['v']
 
   def critic_loss(own, state, batch, keys, key):
     h = hidden(own, batch['x'])
     real, fake = h.sum(-1), hidden(own, generate(state.params['model'], keys)).sum(-1)
     # One draw for the whole batch, and what the critic has seen so far.
-    draw = jax.random.normal(core.fold(key, 'draw'), (H,))
+    draw = jax.random.uniform(core.fold(key, 'draw'), (H,))
     loss = jax.nn.softplus(-real) + jax.nn.softplus(fake) + ((h - state.variables['critic']['moment'][None]) * draw[None]).mean(-1)
-    return loss, aux({'real': real}, batch, h)
+    return loss, core.Aux({'real': real}, {'moment': h.mean(0)})
 
   def model_loss(own, state, batch, keys, key):
     x = generate(own, keys)
     gap = ((x - batch['x'])**2).mean(-1)
-    return jax.nn.softplus(-hidden(state.params['critic'], x).sum(-1)) + state.frozen['scale'] * gap, aux({'gap': gap}, batch)
+    return jax.nn.softplus(-hidden(state.params['critic'], x).sum(-1)) + state.frozen['scale'] * gap, core.Aux({'gap': gap})
 
   def update(variables, statistics, key):
     return {'moment': .9 * variables['moment'] + .1 * statistics['moment']}
@@ -66,8 +90,7 @@ def noised(family, scale=.3):
   """A loss: examples are noised first."""
   def change(role):
     def loss(own, state, batch, keys, key):
-      x = jax.vmap(lambda x, key: x + scale * jax.random.normal(key, x.shape))(batch['x'], core.fold(keys, 'noised'))
-      return role.loss(own, state, {**batch, 'x': x}, keys, key)
+      return role.loss(own, state, {**batch, 'x': batch['x'] + scale * uniform(core.fold(keys, 'noised'))}, keys, key)
     return dict(loss=loss)
   return each_role(family, change)
 
@@ -90,7 +113,7 @@ def private(family, clip=.5, noise=.7):
       grads = role.finish(grads, count, core.fold(key, 'inner'))
       leaves, tree = jax.tree.flatten(grads)
       keys = jax.random.split(core.fold(key, 'private'), len(leaves))
-      return jax.tree.unflatten(tree, [g + clip * noise / count * jax.random.normal(k, g.shape) for g, k in zip(leaves, keys)])
+      return jax.tree.unflatten(tree, [g + clip * noise / count * jax.random.uniform(k, g.shape, minval=-1.) for g, k in zip(leaves, keys)])
     return dict(gradient=gradient, finish=finish)
   return each_role(family, change)
 
@@ -100,7 +123,7 @@ def revived(family):
   def change(role):
     def update(variables, statistics, key):
       variables = role.update(variables, statistics, core.fold(key, 'inner'))
-      return jax.tree.map(lambda x: jnp.where(x < 0, jax.random.normal(core.fold(key, 'revived'), x.shape), x), variables)
+      return jax.tree.map(lambda x: jnp.where(x < 0, jax.random.uniform(core.fold(key, 'revived'), x.shape), x), variables)
     return dict(update=update)
   return each_role(family, change)
 
@@ -133,41 +156,45 @@ def compose(names, family=None):
   return family
 
 
-def examples(seed):
-  """Of a step: both clients' turns."""
-  return np.random.default_rng(seed).standard_normal((2 * B * CRITIC_TURNS, D)).astype(np.float32)
+@functools.cache
+def inputs(seed, optimizer=optax.sgd):
+  """(state, x, key data) of the plain game: what every step starts from, on the host."""
+  @jax.jit
+  def make(seed):
+    state = core.create(game(optimizer), core.fold(jax.random.key(seed, impl=KEYS), 'init'), {'x': jnp.zeros((1, D))})
+    root = jax.random.key(100 + seed, impl=KEYS)
+    keys = core.per_example(core.fold(root, 'example'), jnp.arange(2 * B * CRITIC_TURNS)), core.fold(root, 'batch')
+    return state, jax.tree.map(jax.random.key_data, keys)
+  state, keys = jax.device_get(make(seed))
+  return state, np.random.default_rng(seed).standard_normal((2 * B * CRITIC_TURNS, D)).astype(np.float32), keys
 
 
-def create(family, seeds_S):
-  keys = jax.vmap(lambda seed: core.fold(jax.random.key(seed), 'init'))(seeds_S)
-  return core.create(family, keys if family.seeds else keys[0], {'x': jnp.zeros((1, D))})
+def stack(states_and_more):
+  """What `seeds` holds and gives, from the same of each run alone."""
+  tree = jax.tree.map(lambda *xs: np.stack(xs), *states_and_more)
+  return tree[0].replace(step=states_and_more[0][0].step, frozen=states_and_more[0][0].frozen), *tree[1:]
 
 
-def step(family, state, x_S, seeds_S):
-  """One step of the seeds side by side, or of the first of them."""
-  def keyed(x, seed):
-    root = jax.random.key(100 + seed)
-    return core.per_example(core.fold(root, 'example'), jnp.arange(len(x))), core.fold(root, 'batch')
-  keys, key = jax.vmap(keyed)(x_S, seeds_S)
-  given = {'x': x_S}, keys, key
-  return family.step(family, state, *(given if family.seeds else jax.tree.map(lambda x: x[0], given)))
+def wrap(data):
+  return jax.tree.map(lambda x: jax.random.wrap_key_data(x, impl=KEYS), data)
 
 
-def play(family, first=0, x=None):
-  """(state, metrics) after one step of the seeds `first`, `first` + 1 .. on the examples x, or on their own."""
-  seeds_S = np.arange(first, first + (family.seeds or 1))
-  x_S = np.stack([examples(seed) if x is None else x for seed in seeds_S])
-  placed = None
-  if family.mesh:
-    placed = shardings(family, specs_of(family, jax.eval_shape(lambda: create(family, seeds_S))))
-  state = jax.jit(lambda: create(family, seeds_S), out_shardings=placed)()
-  return jax.jit(lambda *given: step(family, *given), out_shardings=placed and (placed, None))(state, x_S, seeds_S)
+def stepper(family):
+  """(state, x, key data) -> (state, metrics), one step; compiled once."""
+  def step(state, x, keys):
+    return family.step(family, state, {'x': x}, *wrap(keys))
+  if not family.mesh:
+    return jax.jit(step)
+
+  def sharded(state, *given):
+    placed = shardings(family, specs_of(family, state))
+    return jax.jit(step, out_shardings=(placed, None))(jax.device_put(state, placed), *given)
+  return sharded
 
 
-def side_by_side(*runs):
-  """What `seeds` should give from the runs alone."""
-  state, metrics = jax.tree.map(lambda *xs: np.stack(xs), *runs)
-  return state.replace(step=runs[0][0].step, frozen=runs[0][0].frozen), metrics
+def play(family):
+  """(state, metrics) after one step of seed 0, or of the first seeds."""
+  return stepper(family)(*(stack([inputs(seed) for seed in range(family.seeds)]) if family.seeds else inputs(0)))
 
 
 def close(a, b, tolerance=1e-5):

@@ -125,10 +125,9 @@ def normalise(raw: dict) -> dict:
 
 def prepare(config, raw: dict, keys_B) -> dict:
   """Normalised, then shifted, cropped and flipped as config.data says, keyed by example; on the device."""
-  batch = normalise(raw)
-  for name in ('shift', 'crop', 'flip'):
-    if config.data[name]:
-      change = getattr(augment, name)
-      batch['x'] = jax.vmap(lambda x, key, change=change, amount=config.data[name]: change(x, key, amount))(
-          batch['x'], core.fold(keys_B, name))
+  batch, o = normalise(raw), config.data
+  for change, amount in ((augment.shift, [o.shift]), (augment.crop, [o.crop]), (augment.flip, [])):
+    if o[change.__name__]:
+      batch['x'] = jax.vmap(lambda x, key, change=change, amount=amount: change(x, key, *amount))(
+          batch['x'], core.fold(keys_B, change.__name__))
   return batch

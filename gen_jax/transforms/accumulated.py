@@ -29,7 +29,8 @@ def _accumulated(inner, n):
     def weighted(part):
       g = inner(loss, own, state, *part, key)
       return g._replace(**{k: jax.tree.map(lambda x: x * g.count, getattr(g, k)) for k in ('grads', 'metrics', 'statistics')})
-    zero = jax.tree.map(jnp.zeros_like, jax.eval_shape(weighted, jax.tree.map(lambda x: x[0], parts)))
+    shapes = jax.eval_shape(lambda parts: weighted(jax.tree.map(lambda x: x[0], parts)), parts)
+    zero = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
     total, _ = core.scan(lambda total, part: (jax.tree.map(jnp.add, total, weighted(part)), None), zero, parts)
     means = {k: jax.tree.map(lambda x: x / jnp.maximum(total.count, 1e-9), getattr(total, k)) for k in ('grads', 'metrics', 'statistics')}
     return core.Gradient(**means, count=total.count)

@@ -1,0 +1,332 @@
+"""What every family, network, source, transformation and evaluator owes the others. A new file and its config are found and tested here by themselves.
+
+Families are those of the configs, in their smoke form and with the mlp network, for it compiles fastest; convolutions have a test of their own.
+"""
+import functools
+import importlib
+import json
+import os
+import pathlib
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from toys import close
+
+from gen_jax import checkpoint, config, core, data, run
+
+ROOT = pathlib.Path(__file__).parents[1]
+GOLDENS = pathlib.Path(__file__).parent / 'goldens.json'
+MODULES = [(kind, path.stem) for kind in ('data', 'evals', 'families', 'networks', 'transforms')
+           for path in sorted((ROOT / 'gen_jax' / kind).glob('[a-z]*.py'))]
+KEEPS_ITS_START = {}   # config: paths of parameters whose gradient is zero by design
+
+
+@functools.cache
+def _spec(options: str) -> data.Spec:
+  return data.make(ConfigDict({'data': json.loads(options)}).lock(), 'train').spec
+
+
+def _cases() -> dict:
+  """{config's name: (config, spec)} of every distinct game, without those whose data is not on this machine."""
+  cases, seen = {}, set()
+  for path in sorted((ROOT / 'configs').glob('[a-z]*.py'), reverse=True):
+    c = importlib.import_module(f'configs.{path.stem}').get_config('smoke')
+    try:
+      spec = _spec(json.dumps(config.plain(c)['data']))
+    except core.InputError:
+      continue
+    game = json.dumps([config.plain(c.family), config.plain(c.roles), spec])
+    if game not in seen:
+      seen.add(game)
+      cases[path.stem] = c, spec
+  return cases
+
+
+CASES = _cases()
+of_each_game = pytest.mark.parametrize('name', sorted(CASES))
+
+
+def build(name, network='mlp', optimizer=None, **options) -> run.Run:
+  """The game of a config on one device, with at most two turns a role; options are the config's own."""
+  c, spec = CASES[name]
+  c = ConfigDict(c)
+  with c.unlocked():
+    if c.network.name != network:
+      c.network = {'name': network, **config.defaults('networks', network)}
+  c.network.width = 8
+  if 'features' in c.network:
+    c.network.features = 16
+  for role in c.roles.values():
+    role.turns = min(role.turns, 2)
+    if optimizer:
+      role.update(optimizer=optimizer, schedule='constant', warmup=0, learning_rate=.01, b1=0.)
+  c.update({'mesh': 'data=1', **options})
+  return run.build(c.lock(), spec)
+
+
+def batch(game, seed=0, n=None):
+  """The examples of a step, or n of them."""
+  rng, spec = np.random.default_rng(seed), game.spec
+  n = n or game.config.batch_size * max(role.turns for role in game.family.roles.values())
+  x = rng.uniform(-1, 1, (n, *spec.shape)).astype(np.float32)
+  return {'x': x, **({'condition': rng.integers(0, spec.classes, n).astype(np.int32)} if spec.classes else {})}
+
+
+def keyed(step, n, seed):
+  root = core.fold(core.fold(jax.random.key(seed), 'step'), step)
+  return core.per_example(core.fold(root, 'example'), jnp.arange(n)), core.fold(root, 'batch')
+
+
+def play(game, state, batch, seed=0):
+  """One step. Under seeds, batch leads with [S] and seed is the first of them."""
+  family, n = game.family, batch['x'].shape[core.batch_axis(game.family)]
+  seeds = seed + jnp.arange(family.seeds) if family.seeds else seed
+  keys, key = (jax.vmap(keyed, (None, None, 0)) if family.seeds else keyed)(state.step, n, seeds)
+  return family.step(family, state, batch, keys, key)
+
+
+@functools.cache
+def played(name):
+  """([state after 0, 1, 2, 3 steps], [metrics of each], the step) on the host; the step gives its state's buffers away."""
+  game = build(name)
+
+  @functools.partial(jax.jit, donate_argnums=0)
+  @functools.partial(chex.assert_max_traces, n=1)
+  def step(state, batch):
+    return play(game, state, batch)
+  state = run.initial(game)
+  states, metrics = [jax.device_get(state)], []
+  for i in range(3):
+    state, found = step(state, batch(game, i))
+    states.append(jax.device_get(state))
+    metrics.append(jax.device_get(found))
+  return states, metrics, step
+
+
+@functools.cache
+def plain(name):
+  """(game, the state before the first step, a jitted step of any seed) with SGD, on one device."""
+  game = build(name, optimizer='sgd')
+  start = jax.jit(lambda seed: core.create(game.family, core.fold(jax.random.key(seed), 'init'), run.example(game.spec)))
+  step = jax.jit(functools.partial(play, game))
+  return game, lambda seed: jax.device_get(start(seed)), step
+
+
+# Modules
+
+@pytest.mark.parametrize('kind, name', MODULES, ids='.'.join)
+def test_a_module_has_what_its_package_asks_for(kind, name):
+  module = core.module(kind, name)
+  assert module.__doc__, f'gen_jax/{kind}/{name}.py has no docstring'
+  if kind == 'transforms':
+    assert callable(getattr(module, name, None)), f'gen_jax/transforms/{name}.py has no {name}(family, ...) -> Family'
+    return
+  assert callable(getattr(module, 'make', None)), f'gen_jax/{kind}/{name}.py has no make: see the docstring of gen_jax/{kind}/__init__.py'
+  if kind != 'evals':
+    assert isinstance(getattr(module, 'DEFAULTS', None), dict), f'gen_jax/{kind}/{name}.py has no DEFAULTS, a dict of its options'
+    ConfigDict(module.DEFAULTS).lock()
+
+
+def test_every_family_is_tested():
+  missing = {name for kind, name in MODULES if kind == 'families'} - {c.family.name for c, _ in CASES.values()}
+  assert not missing, f'{missing} have no config in configs/ whose data is here'
+
+
+# Families
+
+@of_each_game
+def test_a_step_keeps_the_state_and_is_traced_once(name):
+  (start, *_, end), metrics, _ = played(name)   # more than one trace raises
+  chex.assert_trees_all_equal_shapes_and_dtypes(start, end)
+  assert int(end.step) == 3
+  for found in metrics:
+    for key, value in found.items():
+      assert value.shape == () and value.dtype == np.float32 and np.isfinite(value), (key, value)
+
+
+@of_each_game
+def test_every_role_trains(name):
+  (start, *_, end), _, _ = played(name)
+  for role in start.params:
+    for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(start.params[role]), jax.tree.leaves(end.params[role])):
+      path = role + jax.tree_util.keystr(path)
+      assert (a != b).any() or path in KEEPS_ITS_START.get(name, ()), f'{path} did not move: if it should not, say so in KEEPS_ITS_START'
+    assert role not in start.ema or any((a != b).any() for a, b in zip(*map(jax.tree.leaves, (start.ema[role], end.ema[role]))))
+
+
+@of_each_game
+def test_the_same_bits_twice_and_through_a_checkpoint(name, tmp_path):
+  states, _, step = played(name)
+  game = build(name)
+  state, _ = step(run.initial(game), batch(game, 0))
+  checkpoint.save(tmp_path, state, keep=1)
+  state = checkpoint.restore(tmp_path, run.abstract(game))
+  for i in (1, 2):
+    state, _ = step(state, batch(game, i))
+  assert checkpoint.state_sha256(state) == checkpoint.state_sha256(states[-1])
+
+
+@of_each_game
+@pytest.mark.parametrize('options', [dict(mesh='data=4,fsdp=2'), dict(accumulate=2)], ids=lambda o: '-'.join(o))
+def test_a_layout_changes_nothing(name, options):
+  game = build(name, optimizer='sgd', **options)
+  one, start, step = plain(name)
+  placed = run.placement(game, start(0))
+  found = jax.jit(functools.partial(play, game), out_shardings=(placed, None))(jax.device_put(start(0), placed), batch(game))
+  close(found, step(start(0), batch(one)))
+
+
+@of_each_game
+def test_seeds_are_runs_alone(name):
+  game = build(name, optimizer='sgd', seeds=2)
+  one, start, step = plain(name)
+  sides = lambda trees: jax.tree.map(lambda *xs: np.stack(xs), *trees)
+  whole = lambda state: state.replace(step=np.int32(state.step[0]))
+  state, given = whole(sides([start(s) for s in range(2)])), sides([batch(one, s) for s in range(2)])
+  new, metrics = sides([jax.device_get(step(start(s), batch(one, s), s)) for s in range(2)])
+  close(jax.jit(functools.partial(play, game))(state, given), (whole(new), metrics))
+
+
+@of_each_game
+def test_draws_depend_on_their_own_key_and_example(name):
+  """Not on the size of the batch, nor on the place in it, nor on what else is in it."""
+  game, start, _ = plain(name)
+  family, state, many = game.family, start(0), batch(game, n=5)
+  assert family.sample or family.score, 'a family that neither samples nor scores is of no use'
+  few = {k: np.stack([a[3], a[0], batch(game, 1, 3)[k][2]]) for k, a in many.items()}
+  keys = lambda root, *positions: core.per_example(core.fold(jax.random.key(0), root), np.array(positions))
+
+  @jax.jit
+  def draw(state, many, few):
+    found = {}
+    for use, f in {'sample': family.sample, 'score': family.score, 'reconstruct': family.reconstruct}.items():
+      if f:
+        of = (lambda b, k: f(state, k, b.get('condition'))) if use == 'sample' else (lambda b, k, f=f: f(state, b, k))
+        found[use] = of(many, keys(use, 0, 1, 2, 3, 4)), of(few, keys(use, 3, 0, 7))
+    return found
+  found = jax.device_get(draw(state, many, few))
+  for use, (a, b) in found.items():
+    close(jax.tree.map(lambda x: x[:2], b), jax.tree.map(lambda x: x[np.array([3, 0])], a))
+    if use == 'score':
+      assert a and all(x.shape == (5,) and np.isfinite(x).all() for x in a.values())
+    else:
+      assert a.shape == (5, *game.spec.shape) and a.dtype == np.float32 and np.isfinite(a).all()
+      assert not game.spec.bounded or np.abs(a).max() <= 1
+  if 'sample' in found:
+    assert all((a != b).any() for a, b in zip(found['sample'][0], found['sample'][0][1:]))
+
+
+@of_each_game
+def test_a_loss_is_of_one_example(name):
+  """Where a role says so: what it loses on one example does not change with the others."""
+  game, start, _ = plain(name)
+  (a, b), state = (batch(game, seed, 4) for seed in range(2)), start(0)
+  b = {k: np.concatenate([a[k][:1], v[1:]]) for k, v in b.items()}
+
+  def losses(state, batch, positions):
+    key = jax.random.key(0)
+    keys = core.per_example(core.fold(key, 'example'), positions)
+    return {n: r.loss(state.params[n], state, batch, core.fold(keys, n), core.fold(key, n)) for n, r in game.family.roles.items()}
+  both = [jax.jit(losses)(state, *given) for given in ((a, np.array([0, 1, 2, 3])), (b, np.array([0, 7, 8, 9])))]
+  for role, (loss, aux) in both[0].items():
+    assert loss.shape == (4,) and 'loss' not in aux.metrics
+    assert all(m.shape == (4,) and m.dtype == jnp.float32 for m in aux.metrics.values()), aux.metrics
+    if game.family.roles[role].per_example:
+      first = [(pair[role][0][0], {k: m[0] for k, m in pair[role][1].metrics.items()}) for pair in both]
+      close(*first, 1e-6)
+      assert (loss[1:] != both[1][role][0][1:]).any()
+
+
+@pytest.mark.parametrize('name', {c.family.name: name for name, (c, _) in sorted(CASES.items(), reverse=True)}.values())
+class TestWithoutJit:
+  def test_the_step_is_the_same(self, name):
+    game, start, step = plain(name)
+    close(play(game, start(0), batch(game)), step(start(0), batch(game)))
+
+  def test_no_tracer_leaks(self, name):
+    game, start, _ = plain(name)
+    with jax.checking_leaks():
+      jax.eval_shape(lambda state, batch: play(game, state, batch), start(0), batch(game))
+
+
+@of_each_game
+def test_goldens(name):
+  """Renew them only when numbers are meant to change, and say in the commit why they do."""
+  found = [{k: float(f'{v:.6g}') for k, v in sorted(m.items())} for m in played(name)[1]]
+  goldens = json.loads(GOLDENS.read_text()) if GOLDENS.exists() else {}
+  if os.environ.get('RENEW_GOLDENS'):
+    GOLDENS.write_text(json.dumps({k: v for k, v in sorted({**goldens, name: found}.items()) if k in CASES}, indent=1) + '\n')
+    return
+  how = 'if they should, renew the goldens: RENEW_GOLDENS=1 python -m pytest tests/test_conformance.py -k goldens'
+  assert name in goldens, f'{name} is new; {how}'
+  for i, (new, old) in enumerate(zip(found, goldens[name])):
+    assert new.keys() == old.keys(), f'{name} has other metrics; {how}'
+    for key in new:
+      assert abs(new[key] - old[key]) <= 1e-4 * max(abs(old[key]), .1), f'{name}: {key} at step {i + 1} is {new[key]}, was {old[key]}; {how}'
+
+
+@pytest.mark.parametrize('name', ['mnist_gan', 'mnist_autoencoder'])
+def test_convolutions_train(name):
+  game = build(name, network='conv')
+  state = run.initial(game)
+  start = jax.device_get(state.params)
+  state, metrics = jax.jit(functools.partial(play, game))(state, batch(game))
+  assert all(np.isfinite(v) for v in metrics.values())
+  for (path, a), b in zip(jax.tree_util.tree_leaves_with_path(start), jax.tree.leaves(state.params)):
+    assert (a != b).any(), f'{jax.tree_util.keystr(path)} did not move'
+
+
+# Networks
+
+NETWORKS = [name for kind, name in MODULES if kind == 'networks']
+of_each_network = pytest.mark.parametrize('network', NETWORKS)
+
+
+def networks(name, shape, **options):
+  o = ConfigDict({**config.defaults('networks', name), 'width': 8, **options})
+  if 'features' in o:
+    o.features = 16
+  return core.module('networks', name).make(o, data.Spec(shape))
+
+
+@of_each_network
+@pytest.mark.parametrize('shape', [(28, 28, 1), (32, 32, 3), (36, 36, 1), (64, 64, 3), (4, 8, 2)], ids=str)
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_shapes_and_dtypes(network, shape, dtype):
+  encoder, decoder = networks(network, shape, dtype=dtype)
+  for net, given, wanted in ((encoder, (3, *shape), 2), (decoder, (3, 5), (3, *shape)), (decoder.clone(channels=7), (3, 5), (3, *shape[:2], 7))):
+    out, variables = jax.eval_shape(lambda x, net=net: net.init_with_output(jax.random.key(0), x), jax.ShapeDtypeStruct(given, jnp.float32))
+    assert out.dtype == jnp.float32 and (out.shape == wanted if isinstance(wanted, tuple) else (out.ndim, out.shape[0]) == (wanted, 3))
+    assert set(variables) == {'params'} and all(x.dtype == jnp.float32 for x in jax.tree.leaves(variables))
+
+
+@of_each_network
+def test_what_is_no_image_is_refused_or_made(network):
+  for shape in ((30, 30, 1), (5,)):
+    try:
+      encoder, decoder = networks(network, shape)
+    except core.InputError as e:
+      assert network != 'mlp' and 'mlp' in str(e)
+      continue
+    assert network == 'mlp'
+    assert jax.eval_shape(lambda z: decoder.init_with_output(jax.random.key(0), z)[0], jnp.zeros((2, 3))).shape == (2, *shape)
+
+
+@of_each_network
+def test_an_example_does_not_see_the_others(network):
+  options = {'attention': True} if 'attention' in config.defaults('networks', network) else {}
+  encoder, decoder = networks(network, (8, 8, 1), **options)
+  x, z = (np.random.default_rng(0).standard_normal(shape).astype(np.float32) for shape in ((3, 8, 8, 1), (3, 5)))
+
+  @jax.jit
+  def outputs(x, z):
+    pairs = [(net, net.init(jax.random.key(0), a), a) for net, a in ((encoder, x), (decoder, z))]
+    return [(net.apply(v, a), net.apply(v, jnp.concatenate([a[:1], 3 * a[1:]])), net.apply(v, a[1:])) for net, v, a in pairs]
+  for whole, others, rest in outputs(x, z):
+    np.testing.assert_allclose(whole[0], others[0], atol=1e-5)
+    np.testing.assert_allclose(whole[1:], rest, atol=1e-5)
+    assert (np.abs(whole[1:] - others[1:]) > 1e-3).any()
