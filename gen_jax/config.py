@@ -1,6 +1,5 @@
 """What a config holds: the run's own fields, and the DEFAULTS of the modules that it names."""
 import copy
-import copy
 import json
 import pathlib
 
