@@ -127,7 +127,7 @@ def make(config, spec) -> core.Family:
     weight = jnp.maximum(moments['weight'], 1e-9)   # before the first step there are no moments: all zeros
     mean = moments['mean'] / weight
     covariance = moments['second'] / weight - jnp.outer(mean, mean) + 1e-4 * jnp.eye(o.latent)
-    return mean + z_NxZ @ jnp.linalg.cholesky(covariance).T
+    return mean[None] + z_NxZ @ jnp.linalg.cholesky(covariance).T
 
   def sample(state, keys_N, condition_N=None):
     """The mean of the likelihood at z from the prior."""

@@ -1,0 +1,5 @@
+import sys
+
+from gen_jax import cli
+
+sys.exit(cli.main())
