@@ -8,6 +8,7 @@ import warnings
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 
+from gen_jax import config as configs
 from gen_jax import core
 
 VERBS = ('train', 'sample', 'evaluate', 'replay', 'fetch')
@@ -79,13 +80,15 @@ def parse(argv: list[str], about: str, required=(), config=None, **defaults) -> 
   except AttributeError as e:
     raise core.InputError('no such field in the config: ' + str(e).replace('\\n', ' ').replace('"', '').replace('\\', '').replace("'", '')) from None
   except (flags.Error, OSError, ValueError, TypeError, KeyError, SyntaxError, ImportError) as e:
-    raise core.InputError(str(e).strip().splitlines()[-1]) from None   # of a traceback, where the config's own code failed
+    raise core.InputError((str(e).strip() or repr(e)).splitlines()[-1]) from None   # of a traceback, where the config's own code failed
   finally:
     sys.argv = said
   if len(rest) > 1:
     raise core.InputError(f'{rest[1]!r} is not a flag: flags are --name=value')
-  if config and not isinstance(values.config, ConfigDict):
-    raise core.InputError(f'get_config in {file} gives no config')
+  if config == 'file':
+    if not isinstance(values.config, ConfigDict):
+      raise core.InputError(f'get_config in {file} gives no config')
+    configs.check(values.config, file)
   for name in required:
     if not values[name].value:
       raise core.InputError(f'--{name} is missing; try --help')

@@ -67,9 +67,33 @@ def load(path) -> ConfigDict:
   if not path.is_file():
     raise core.InputError(f'{path.parent} is not a workdir: it has no {path.name}')
   try:
-    return ConfigDict(json.loads(path.read_text())).lock()
-  except ValueError as e:
+    return check(ConfigDict(json.loads(path.read_text())), path).lock()
+  except (ValueError, TypeError) as e:
     raise core.InputError(f'{path} is not a config: {e}') from None
+
+
+def check(config: ConfigDict, where) -> ConfigDict:
+  """The config. Raises InputError where a field is missing, has not the type of its default, or is a negative integer."""
+  def walk(found, like, at):
+    for key, default in like.items():
+      value = found.get(key) if isinstance(found, dict) else None
+      if isinstance(default, dict):
+        walk(value, default, f'{at}{key}.')
+      elif not isinstance(found, dict) or key not in found:
+        raise core.InputError(f'{where} lacks {at}{key}: configs come from gen_jax.config.base, of this version')
+      elif type(default) in (bool, int, str) and type(value) is not type(default):
+        raise core.InputError(f'{where} has {at}{key}={value!r}, which is no {type(default).__name__}')
+      elif type(value) is int and value < 0:
+        raise core.InputError(f'{at}{key}={value}: must not be negative')
+  found = plain(config)
+  parts = {'data': 'data', 'family': 'families', 'network': 'networks'}
+  walk(found, {**DEFAULTS, 'roles': {}, **{part: {'name': ''} for part in parts}}, '')
+  for part, kind in parts.items():
+    walk(found[part], defaults(kind, found[part]['name']), f'{part}.')
+  for name, options in found['roles'].items():
+    walk(options, optimizers.DEFAULTS, f'roles.{name}.')
+  walk(found['data'], data.DEFAULTS, 'data.')
+  return config
 
 
 def plain(config) -> dict:

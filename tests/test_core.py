@@ -82,8 +82,9 @@ def test_weights():
 
 def test_the_objective_is_the_loss_whatever_the_metrics_are_called():
   family = quadratic()
-  loss = lambda *given: (family.roles['model'].loss(*given)[0], core.Aux({'loss': given[2]['x']}))
-  family = family._replace(roles={'model': family.roles['model']._replace(loss=loss)})
+  role = family.roles['model']
+  loss = lambda *given: (role.loss(*given)[0], core.Aux({'loss': given[2]['x']}))
+  family = family._replace(roles={'model': role._replace(loss=loss)})
   state, metrics = play(family, [1., 3.])
   assert metrics['model/loss'] == 2.5 and state.params['model'] == 1.
 

@@ -1,0 +1,179 @@
+"""The bounds of the family against the exact marginal of a linear-Gaussian model: z ~ N(0, 1), x | z ~ N(W z + b, .1^2)."""
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gen_jax import config, core, data
+from gen_jax.families import vae
+from gen_jax.networks import mlp
+
+D, Z, N = 5, 2, 32
+W = .3 * np.random.default_rng(0).standard_normal((Z, D))
+OFFSET = np.linspace(-.5, .5, D)
+COVARIANCE = W.T @ W + .01 * np.eye(D)
+X = np.random.default_rng(1).multivariate_normal(OFFSET, COVARIANCE, N).astype(np.float32)
+PRECISION = np.eye(Z) + W @ W.T / .01   # of the posterior
+GAIN = np.linalg.inv(PRECISION) @ W / .01
+
+
+class Affine(nn.Module):
+  out: int
+  channels: int = D
+
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(self.out)(x)
+
+
+def family(monkeypatch=None, steps=10, **options):
+  c = config.base('gaussians', 'vae', 'mlp', model={'optimizer': 'sgd', 'learning_rate': 0.})
+  c.update(steps=steps)
+  c.family.update(latent=Z, likelihood='gaussian', score_samples=64, **options)
+  c.network.width = 8
+  if monkeypatch:
+    monkeypatch.setattr(mlp, 'make', lambda options, spec: (Affine(Z), Affine(D)))
+  return vae.make(c, data.Spec((D,), bounded=False))
+
+
+def exact(family, widen=1.):
+  """A state whose decoder is the model and whose encoder is its posterior; `widen` scales the standard deviation (of a diagonal posterior)."""
+  # The posterior's covariance is made diagonal by turning z, which leaves p(x) as it is.
+  _, turn = np.linalg.eigh(PRECISION)
+  w, gain = turn.T @ W, turn.T @ GAIN
+  log_scale = -.5 * np.log(np.diag(turn.T @ PRECISION @ turn)) + np.log(widen)
+  state = core.create(family, jax.random.key(0), {'x': jnp.zeros((1, D))})
+  params = {'encoder': {'Dense_0': {'kernel': jnp.float32(gain.T), 'bias': jnp.float32(-gain @ OFFSET)}},
+            'decoder': {'Dense_0': {'kernel': jnp.float32(w), 'bias': jnp.float32(OFFSET)}},
+            'head': {'kernel': jnp.float32(np.eye(Z, 2 * Z)), 'bias': jnp.float32([*np.zeros(Z), *log_scale])}}
+  assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, state.params['model'])
+  return state.replace(params={'model': params})
+
+
+def log_p():
+  r = X - OFFSET
+  return -.5 * ((r @ np.linalg.inv(COVARIANCE)) * r).sum(-1) - .5 * np.linalg.slogdet(2 * np.pi * COVARIANCE)[1]
+
+
+def keys(name, n=N):
+  return core.per_example(core.fold(jax.random.key(7), name), jnp.arange(n))
+
+
+def test_under_the_exact_posterior_every_bound_is_the_likelihood(monkeypatch):
+  """log p(x, z) / q(z | x) is log p(x) whatever z is drawn."""
+  f = family(monkeypatch)
+  found = f.score(exact(f), {'x': X}, keys('score'))
+  np.testing.assert_allclose(found['elbo'], log_p(), atol=2e-4)
+  np.testing.assert_allclose(found['iwae_64'], log_p(), atol=2e-4)
+
+
+def test_the_loss_is_the_negative_bound(monkeypatch):
+  """With the KL in closed form it is log p(x) in the mean over draws."""
+  f = family(monkeypatch)
+  state, draws = exact(f), 400
+  many = {'x': np.tile(X, (draws, 1))}
+  loss, aux = f.roles['model'].loss(state.params['model'], state, many, keys('loss', N * draws), jax.random.key(0))
+  found = -np.asarray(loss).reshape(draws, N)
+  assert (np.abs(found.mean(0) - log_p()) < 4.5 * found.std(0) / draws**.5).all()
+  np.testing.assert_allclose(aux.metrics['elbo'], aux.metrics['reconstruction'] - aux.metrics['kl'], rtol=1e-5)
+
+
+def test_more_importance_samples_tighten_the_bound(monkeypatch):
+  """Burda et al. 2016, theorem 1, with a posterior that is too wide; both as scored and as trained."""
+  bounds = []
+  for k in (1, 4, 64):
+    f = family(monkeypatch, importance_samples=max(2, k))
+    state = exact(f, widen=2.)
+    found = f.score(state, {'x': X}, keys('score'))
+    if k == 1:
+      bounds.append(found['elbo'].mean())
+      continue
+    _, aux = f.roles['model'].loss(state.params['model'], state, {'x': X}, keys('loss'), jax.random.key(0))
+    bounds.append(aux.metrics['iwae'].mean())
+  assert bounds[0] < bounds[1] - .1 < bounds[2] - .1
+  assert bounds[2] < log_p().mean() + .02 and abs(found['iwae_64'].mean() - log_p().mean()) < .05
+
+
+def test_samples_have_the_models_mean(monkeypatch):
+  """`sample` gives the likelihood's mean: the covariance is W'W."""
+  f = family(monkeypatch)
+  x = np.asarray(jax.jit(f.sample)(exact(f), keys('sample', 20_000), None))
+  np.testing.assert_allclose(x.mean(0), OFFSET, atol=.02)
+  np.testing.assert_allclose(np.cov(x.T), W.T @ W, atol=.02)
+
+
+def test_beta_warms_up(monkeypatch):
+  f = family(monkeypatch, beta=2., beta_warmup=4)
+  state = exact(f)
+  key = jax.random.key(0)
+  for step, beta in enumerate([.5, 1., 1.5, 2., 2.]):
+    now = state.replace(step=jnp.int32(step))
+    loss, aux = f.roles['model'].loss(state.params['model'], now, {'x': X}, keys('loss'), key)
+    np.testing.assert_allclose(loss, beta * aux.metrics['kl'] - aux.metrics['reconstruction'], rtol=1e-4)
+
+
+def test_an_autoencoders_latents_get_the_normal_they_have(monkeypatch):
+  f = family(monkeypatch, posterior='deterministic')
+  state = exact(f)
+  x = np.random.default_rng(2).multivariate_normal(OFFSET, COVARIANCE, 512).astype(np.float32)
+  step = jax.jit(lambda state: f.step(f, state, {'x': x}, keys('step', 512), jax.random.key(0))[0])
+  for _ in range(3):   # no matter how few: what the average starts from does not count
+    state = step(state)
+  drawn = np.asarray(jax.jit(f.sample)(state, keys('sample', 20_000), None))
+  made = np.asarray(f.reconstruct(state, {'x': x}, keys('reconstruct', 512)))
+  np.testing.assert_allclose(drawn.mean(0), made.mean(0), atol=.02)
+  np.testing.assert_allclose(np.cov(drawn.T), np.cov(made.T), atol=.02)
+
+
+def test_an_autoencoder_can_sample_before_its_first_step():
+  f = family(posterior='deterministic')
+  state = core.create(f, jax.random.key(0), {'x': jnp.zeros((1, D))})
+  assert jnp.isfinite(f.sample(state, keys('sample'), None)).all()
+
+
+def make(spec=data.Spec((4, 4, 1), classes=3), **options):
+  c = config.base('mnist', 'vae', 'mlp', model={})
+  c.family.update(options)
+  c.network.width = 8
+  return vae.make(c, spec)
+
+
+def test_dynamic_binarisation_draws_pixels_by_their_grey():
+  """Bernoulli with these means: the reconstruction's loss at logit 0 is log 2 a pixel whatever is drawn, and the draws have the mean (x + 1) / 2."""
+  f = make(binarize=True, posterior='deterministic')
+  state = core.create(f, jax.random.key(0), {'x': jnp.zeros((1, 4, 4, 1)), 'condition': jnp.zeros(1, jnp.int32)})
+  flat = jax.tree.map(jnp.zeros_like, state.params['model'])
+  grey = {'x': jnp.full((400, 4, 4, 1), .5)}   # white with probability .75
+  loss, _ = f.roles['model'].loss(flat, state, grey, keys('loss', 400), jax.random.key(0))
+  np.testing.assert_allclose(loss, 16 * np.log(2), rtol=1e-5)
+  bias = jax.tree_util.tree_map_with_path(lambda path, x: x + ('decoder' in str(path) and x.shape == (16,)), flat)   # logit 1 everywhere
+  loss, _ = f.roles['model'].loss(bias, state, grey, keys('loss', 400), jax.random.key(0))
+  white = 1 - (loss / 16 - np.log1p(np.exp(-1)))   # the share of white pixels of each image
+  assert abs(white.mean() - .75) < .02 and white.std() > .05
+  np.testing.assert_allclose(16 * white, np.round(16 * white), atol=1e-3)
+
+
+def test_noise_is_seen_by_the_encoder_only():
+  plain, noisy = make(posterior='deterministic'), make(posterior='deterministic', noise=.5)
+  state = core.create(plain, jax.random.key(0), {'x': jnp.zeros((1, 4, 4, 1)), 'condition': jnp.zeros(1, jnp.int32)})
+  batch = {'x': jnp.zeros((4, 4, 4, 1))}
+  a, b = ([f.roles['model'].loss(p, state, batch, keys('loss', 4), jax.random.key(0))[0] for f in (plain, noisy)]
+          for p in (state.params['model'], {**state.params['model'], 'encoder': jax.tree.map(jnp.zeros_like, state.params['model']['encoder'])}))
+  assert (a[0] != a[1]).all() and (b[0] == b[1]).all()
+
+
+def test_a_condition_is_used():
+  f = make(condition=True)
+  state = core.create(f, jax.random.key(0), {'x': jnp.zeros((1, 4, 4, 1)), 'condition': jnp.zeros(1, jnp.int32)})
+  a, b = (f.sample(state, keys('sample', 4), jnp.full(4, label)) for label in (0, 1))
+  assert (a != b).any(axis=(1, 2, 3)).all()
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(likelihood='poisson'), 'bernoulli'), (dict(posterior='normal'), 'deterministic'), (dict(binarize=True, likelihood='gaussian'), 'binarize'),
+    (dict(importance_samples=5, posterior='deterministic'), 'importance_samples'), (dict(condition=True, spec=data.Spec((2,))), 'condition'),
+    (dict(spec=data.Spec((2,), bounded=False)), 'unbounded')], ids=lambda o: str(o)[:40])
+def test_what_makes_no_sense_is_refused(options, message):
+  with pytest.raises(core.InputError, match=message):
+    make(**options)

@@ -1,0 +1,199 @@
+"""A user's mistake is one line on stderr and exit code 2, and costs nothing; what ends a run is one line and 1."""
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+from processes import ROOT, edit, finish, start
+
+from gen_jax import checkpoint, cli, evaluate, replay, run, sample, train
+
+CONFIG = f'--config={ROOT}/configs/gaussians_gan.py:smoke'
+
+
+@pytest.fixture
+def fails(capsys):
+  """fails(main, flags ..., code): the one line that it says."""
+  def fails(main, *argv, code=2):
+    capsys.readouterr()
+    assert main([str(a) for a in argv]) == code
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ') and 'Traceback' not in line
+    return line
+  return fails
+
+
+@pytest.fixture
+def workdir(reference, tmp_path):
+  return pathlib.Path(shutil.copytree(reference, tmp_path / 'run'))
+
+
+@pytest.mark.parametrize('flags, said', [
+    ([], '--config=FILE is missing'),
+    (['--config=nowhere.py'], 'no config file nowhere.py'),
+    ([f'--config={ROOT}/README.md'], 'error: '),
+    ([CONFIG, '--forse'], "Did you mean: force"),
+    ([CONFIG, 'more'], "'more' is not a flag"),
+    ([CONFIG, '--distributed=here'], "HOST:PORT,PROCESSES,ID"),
+    ([CONFIG, '--config.stepz=3'], 'Did you mean steps'),
+    ([CONFIG, '--config.family.los=hinge'], 'Did you mean loss'),
+    ([CONFIG, '--config.steps=x'], "--config.steps=x: invalid literal"),
+    ([CONFIG, '--config.steps=-4'], 'steps=-4: must'),
+    ([CONFIG, '--config.seed=-1'], 'seed=-1: must'),
+    ([CONFIG, '--config.network.width=-3'], 'network.width=-3: must'),
+    ([CONFIG, '--config.roles.generator.warmup=-1'], 'roles.generator.warmup=-1: must'),
+    ([CONFIG, '--config.roles.generator.learning_rate=-1'], 'learning_rate=-1.0 is not in'),
+    ([CONFIG, '--config.steps_per_dispatch=0'], 'steps_per_dispatch=0: must'),
+    ([CONFIG, '--config.steps_per_dispatch=3'], 'does not divide steps=4'),
+    ([CONFIG, '--config.batch_size=12'], 'does not divide over 8 devices'),
+    ([CONFIG, '--config.batch_size=100008'], 'the training set has 100000'),
+    ([CONFIG, '--config.mesh=data=16'], 'there are 8'),
+    ([CONFIG, '--config.data.name=cats'], "no 'cats' in gen_jax/data: there are"),
+    ([CONFIG, '--config.data.name=../../cats'], 'there are'),
+    ([CONFIG, '--config.family.name=os'], "no 'os' in gen_jax/families: there are"),
+    ([CONFIG, '--config.network.name=cnn9'], "no 'cnn9' in gen_jax/networks: there are"),
+    ([CONFIG, '--config.evals=fid9'], "no 'fid9' in gen_jax/evals: there are"),
+    ([CONFIG, '--config.family.loss=angry'], "loss='angry': there are"),
+    ([CONFIG, '--config.family.condition=whim'], "condition='whim': there are"),
+    ([f'--config={ROOT}/configs/fashion_mnist_gan.py:smoke', '--config.data.folder=nowhere'], 'nowhere'),
+    ([f'--config={ROOT}/configs/folder_gan.py:smoke'], 'folder'),
+])
+def test_train_refuses(fails, tmp_path, flags, said):
+  assert said in fails(train.main, f'--workdir={tmp_path}/run', *flags)
+  assert not list((tmp_path / 'run').rglob('*.json'))   # the mistake mended, the same workdir is taken
+
+
+@pytest.mark.parametrize('text, said', [
+    ('def get_config(:', 'invalid syntax'), ('x = 1', 'get_config'), ('def get_config():\n  return 5', 'gives no config'), ('import nowhere', 'nowhere'),
+    ('import ml_collections\ndef get_config():\n  return ml_collections.ConfigDict()', 'lacks seed'),
+    ('from gen_jax.config import base\ndef get_config():\n  return base("cats", "gan", "mlp")', "no 'cats' in")])
+def test_config_files_that_are_none(fails, tmp_path, text, said, monkeypatch):
+  monkeypatch.delitem(__import__('sys').modules, 'config_config', raising=False)   # config_flags executes into what an earlier one left
+  (tmp_path / 'config.py').write_text(text)
+  assert said in fails(train.main, f'--workdir={tmp_path}/run', f'--config={tmp_path}/config.py')
+
+
+@pytest.mark.parametrize('where', ['file', 'file/below', '/proc/run', ''])
+def test_workdirs_that_cannot_be(fails, tmp_path, where):
+  (tmp_path / 'file').write_text('mine')
+  path = where and (where if where[0] == '/' else tmp_path / where)
+  assert ('can not be written' if where else '--workdir is missing') in fails(train.main, CONFIG, f'--workdir={path}')
+  assert (tmp_path / 'file').read_text() == 'mine'
+
+
+def test_another_config_is_refused(fails, workdir, capsys):
+  assert 'steps: 24 -> 4' in fails(train.main, CONFIG, f'--workdir={workdir}')
+  flags = [f'--config.{name}' for name in ('steps=24', 'checkpoint_every=4', 'evals=', 'eval_every=0', 'sample_every=12', 'family.loss=hinge')]
+  line = fails(train.main, CONFIG, f'--workdir={workdir}', *flags)
+  assert 'family.loss: relativistic -> hinge' in line and '--force' in line
+  before = (workdir / 'config.json').read_text()
+  assert train.main([CONFIG, f'--workdir={workdir}', *flags, '--force']) == 0   # it is complete already
+  assert 'is complete at step 24' in capsys.readouterr().out and (workdir / 'config.json').read_text() == before
+  cosine = '--config.roles.generator.schedule=cosine'
+  config = json.loads(before)
+  config['roles']['generator']['schedule'] = 'cosine'
+  (workdir / 'config.json').write_text(json.dumps(config))
+  assert 'steps: 24 -> 48' in fails(train.main, CONFIG, f'--workdir={workdir}', *flags[1:-1], '--config.steps=48', cosine)
+
+
+def test_two_runs_do_not_share_a_workdir(fails, workdir):
+  fd = os.open(workdir, os.O_RDONLY)
+  __import__('fcntl').flock(fd, __import__('fcntl').LOCK_EX)
+  try:
+    assert 'another process' in fails(train.main, CONFIG, f'--workdir={workdir}', '--force')
+  finally:
+    os.close(fd)
+
+
+def test_nan_stops_and_a_sane_run_goes_on(fails, tmp_path, capsys):
+  sane = [CONFIG, f'--workdir={tmp_path}', '--config.mesh=data=1', '--config.eval_every=0', '--config.evals=', '--config.sample_every=0',
+          '--config.checkpoint_every=2']
+  assert train.main([*sane, '--config.steps=2']) == 0
+  mad = [f'--config.roles.{role}.learning_rate=1e30' for role in ('discriminator', 'generator')]
+  line = fails(train.main, *sane, *mad, '--force', code=1)
+  assert 'step 4: discriminator/' in line and 'not finite' in line and f'the last good checkpoint is {tmp_path}/checkpoints/2;' in line
+  assert checkpoint.steps(tmp_path / 'checkpoints') == [2]
+  state = run.load(tmp_path)[1]
+  assert all(np.isfinite(leaf).all() for leaf in checkpoint.leaves(state).values())
+  assert train.main([*sane, '--force']) == 0
+  assert json.loads((tmp_path / 'manifest.json').read_text())['changes'][-1] == 'step 2: roles.generator.learning_rate: 1e+30 -> 0.001'
+
+
+def test_a_broken_update_is_not_saved(fails, tmp_path):
+  line = fails(train.main, CONFIG, f'--workdir={tmp_path}', '--config.mesh=data=1', '--config.eval_every=0', '--config.evals=', '--config.sample_every=0',
+               '--config.steps_per_dispatch=1', '--config.checkpoint_every=1', '--config.roles.generator.learning_rate=1e39', code=1)
+  assert 'step 1: ' in line and 'params.generator' in line and 'there is no checkpoint yet' in line
+  assert not list((tmp_path / 'checkpoints').iterdir())
+
+
+@pytest.mark.parametrize('name', ['config.json', 'manifest.json'])
+@pytest.mark.parametrize('content', ['', '{"steps": 2', '[]', '{}', '\0\0', '{"family": {"name": "../../evil"}, "spec": 3}'])
+def test_corrupt_workdirs(fails, workdir, name, content):
+  (workdir / name).write_text(content)
+  for main, more in ((sample.main, [f'--out={workdir}/x.png']), (evaluate.main, []), (replay.main, [])):
+    fails(main, f'--workdir={workdir}', *more)
+
+
+def test_a_strangers_names_are_refused(fails, workdir):
+  for part in ('family', 'network', 'data'):
+    config = json.loads((workdir / 'config.json').read_text())
+    for name in ('../../evil', 'os', 'gan.evil', ''):
+      (workdir / 'config.json').write_text(json.dumps({**config, part: {**config[part], 'name': name}}))
+      assert f'no {name!r} in gen_jax/' in fails(sample.main, f'--workdir={workdir}', f'--out={workdir}/x.png')
+    (workdir / 'config.json').write_text(json.dumps(config))
+
+
+def test_sample_refuses(fails, workdir, tmp_path, capsys):
+  flags = [f'--workdir={workdir}', f'--out={tmp_path}/x.png']
+  assert 'knows no classes' in fails(sample.main, *flags, '--label=0')
+  assert 'knows no classes' in fails(sample.main, *flags, '--label=-2')
+  assert 'at least 1' in fails(sample.main, *flags, '--num=0')
+  assert 'ends in .png' in fails(sample.main, flags[0], '--out=x.txt')
+  assert '--out is missing' in fails(sample.main, flags[0])
+  assert 'is not a workdir' in fails(sample.main, f'--workdir={tmp_path}/nowhere', flags[1])
+  assert 'can not be written' in fails(sample.main, flags[0], f'--out={workdir}/config.json/x.png')
+  assert sample.main([*flags, '--num=9']) == 0 and (tmp_path / 'x.png').exists()
+  shutil.rmtree(workdir / 'checkpoints')
+  assert 'no checkpoint yet' in fails(sample.main, *flags)
+
+
+def test_labels_and_classifiers(fails, tmp_path):
+  for name, flags in (('mnist_acgan', ['--config.network.name=mlp']), ('mnist_classifier', [])):
+    assert train.main([f'--config={ROOT}/configs/{name}.py:smoke', f'--workdir={tmp_path}/{name}', '--config.steps=2', '--config.sample_every=0',
+                       '--config.evals=', '--config.eval_every=0', '--config.mesh=data=1', '--config.steps_per_dispatch=1']) == 0
+  for label in (10, -2):
+    assert 'the classes are 0 to 9' in fails(sample.main, f'--workdir={tmp_path}/mnist_acgan', f'--out={tmp_path}/x.png', f'--label={label}')
+  assert 'does not sample' in fails(sample.main, f'--workdir={tmp_path}/mnist_classifier', f'--out={tmp_path}/x.png')
+
+
+def test_evaluate_refuses(fails, workdir):
+  assert 'names no evaluator' in fails(evaluate.main, f'--workdir={workdir}')
+  assert "no 'fid9' in" in fails(evaluate.main, f'--workdir={workdir}', '--config.evals=fid9')
+  assert 'was trained otherwise (seed: 0 -> 3)' in fails(evaluate.main, f'--workdir={workdir}', '--config.seed=3')
+  assert "split 'train2'" in fails(evaluate.main, f'--workdir={workdir}', '--config.evals=score', '--split=train2')
+
+
+def test_replay_refuses_what_is_not_finished(fails, workdir, tmp_path):
+  assert 'is not a workdir' in fails(replay.main, f'--workdir={tmp_path}/nowhere')
+  edit(workdir / 'manifest.json', state_sha256=None)
+  assert 'not a finished run' in fails(replay.main, f'--workdir={workdir}')
+
+
+def test_usage(capsys):
+  for verb in cli.VERBS:
+    with pytest.raises(SystemExit) as e:
+      cli.main([verb, '--help'])
+    assert e.value.code == 0 and f'gen_jax.{verb}' in capsys.readouterr().out
+  assert cli.main(['--help']) == 0 and 'train|sample' in capsys.readouterr().out
+
+
+def test_unknown_verbs(fails):
+  assert "'trian' is not a verb: there are train" in fails(cli.main, 'trian')
+  fails(cli.main)
+
+
+def test_in_a_process(tmp_path):
+  process = start('train', CONFIG, '--workdir=/proc/run')
+  assert finish(process, 2)[1] == 'error: the workdir /proc/run can not be written: No such file or directory\n'
