@@ -66,13 +66,14 @@ def parse(argv: list[str], about: str, required=(), config=None, **defaults) -> 
       raise core.InputError('--config=FILE is missing; try --help')
     if not os.path.isfile(file.split(':')[0]):
       raise core.InputError(f'no config file {file.split(":")[0]}')
-    config_flags.DEFINE_config_file('config', flag_values=values, lock_config=True)
     argv = sorted(argv, key=lambda a: a.startswith('--config.'))   # overrides come after the config that they change
-  elif config:
-    workdir = [a.split('=', 1)[1] for a in argv if a.startswith('--workdir=')]
-    config_flags.DEFINE_config_dict('config', config(workdir[-1] if workdir else ''), flag_values=values, lock_config=True)
   said, sys.argv = sys.argv, [sys.argv[0], *argv]   # config_flags looks for overrides there
   try:
+    if config == 'file':
+      config_flags.DEFINE_config_file('config', flag_values=values, lock_config=True)
+    elif config:
+      workdir = next((a.split('=', 1)[1] for a in reversed(argv) if a.startswith('--workdir=')), '')
+      config_flags.DEFINE_config_dict('config', config(workdir), flag_values=values, lock_config=True)
     with warnings.catch_warnings(action='ignore'):
       rest = values(sys.argv)
   except core.InputError:

@@ -68,7 +68,7 @@ def load(path) -> ConfigDict:
     raise core.InputError(f'{path.parent} is not a workdir: it has no {path.name}')
   try:
     return check(ConfigDict(json.loads(path.read_text())), path).lock()
-  except (ValueError, TypeError) as e:
+  except (ValueError, TypeError, AttributeError) as e:
     raise core.InputError(f'{path} is not a config: {e}') from None
 
 

@@ -39,7 +39,7 @@ def read(workdir: pathlib.Path) -> dict | None:
     found = json.loads((workdir / 'manifest.json').read_text())
   except (OSError, ValueError):
     return None
-  return found if isinstance(found, dict) and 'spec' in found else None
+  return found if isinstance(found, dict) and isinstance(found.get('spec'), dict) else None
 
 
 def _git(root, *command):
