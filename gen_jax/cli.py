@@ -73,14 +73,16 @@ def parse(argv: list[str], about: str, required=(), config=None, **defaults) -> 
       config_flags.DEFINE_config_file('config', flag_values=values, lock_config=True)
     elif config:
       workdir = next((a.split('=', 1)[1] for a in reversed(argv) if a.startswith('--workdir=')), '')
+      if not workdir:
+        raise core.InputError('--workdir is missing; try --help')
       config_flags.DEFINE_config_dict('config', config(workdir), flag_values=values, lock_config=True)
     with warnings.catch_warnings(action='ignore'):
       rest = values(sys.argv)
   except core.InputError:
     raise
-  except AttributeError as e:
+  except (AttributeError, KeyError) as e:
     raise core.InputError('no such field in the config: ' + str(e).replace('\\n', ' ').replace('"', '').replace('\\', '').replace("'", '')) from None
-  except (flags.Error, OSError, ValueError, TypeError, KeyError, SyntaxError, ImportError) as e:
+  except (flags.Error, OSError, ValueError, TypeError, SyntaxError, ImportError) as e:
     raise core.InputError((str(e).strip() or repr(e)).splitlines()[-1]) from None   # of a traceback, where the config's own code failed
   finally:
     sys.argv = said
