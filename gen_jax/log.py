@@ -131,7 +131,7 @@ def plot(rows: list[dict], path: pathlib.Path):
       panels[name.rsplit('/', 1)[-1]].append(name)
   if not panels:
     return
-  from matplotlib.backends.backend_agg import FigureCanvasAgg   # slow to import
+  from matplotlib.backends.backend_agg import FigureCanvasAgg  # slow to import
   from matplotlib.figure import Figure
   columns = min(3, len(panels))
   lines = -(-len(panels) // columns)

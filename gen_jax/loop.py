@@ -280,7 +280,7 @@ def _pictures(game, workdir, writer):
     reconstruct = run.mapped(game, family.reconstruct)
 
   def apart(x):
-    from scipy.spatial.distance import pdist   # slow to import
+    from scipy.spatial.distance import pdist  # slow to import
     return pdist(x.reshape(len(x), -1)).mean() if len(x) > 1 else 0.
 
   def show(state, step):

@@ -55,8 +55,11 @@ def bernoulli(logits, x):
   return -_sum(optax.sigmoid_binary_cross_entropy(logits, (x + 1) / 2))
 
 
-def gaussian(mean, x, log_scale=math.log(.1)):
-  """A density over R^D: may be positive."""
+LOG_TENTH = math.log(.1)
+
+
+def gaussian(mean, x, log_scale=LOG_TENTH):
+  """A density over R^D: its log may be positive."""
   return _sum(-.5 * ((x - mean) / jnp.exp(log_scale))**2 - log_scale - .5 * math.log(2 * math.pi))
 
 

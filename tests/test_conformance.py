@@ -1,4 +1,4 @@
-"""What every family, network, source, transformation and evaluator owes the others. A new file and its config are found and tested here by themselves.
+"""What every family, network, source, transformation and evaluator owes the others. A new file and its config are found here by themselves.
 
 Families are those of the configs, in their smoke form and with the mlp network, for it compiles fastest; convolutions have a test of their own.
 """
@@ -208,8 +208,8 @@ def test_draws_depend_on_their_own_key_and_example(name):
     found = {}
     for use, f in {'sample': family.sample, 'score': family.score, 'reconstruct': family.reconstruct}.items():
       if f:
-        of = (lambda b, k: f(state, k, b.get('condition'))) if use == 'sample' else (lambda b, k, f=f: f(state, b, k))
-        found[use] = of(many, keys(use, 0, 1, 2, 3, 4)), of(few, keys(use, 3, 0, 7))
+        given = (many, keys(use, 0, 1, 2, 3, 4)), (few, keys(use, 3, 0, 7))
+        found[use] = [f(state, k, b.get('condition')) if use == 'sample' else f(state, b, k) for b, k in given]
     return found
   found = jax.device_get(draw(state, many, few))
   for use, (a, b) in found.items():
@@ -316,7 +316,7 @@ def test_what_is_no_image_is_refused_or_made(network):
       assert network != 'mlp' and 'mlp' in str(e)
       continue
     assert network == 'mlp'
-    assert jax.eval_shape(lambda z: decoder.init_with_output(jax.random.key(0), z)[0], jnp.zeros((2, 3))).shape == (2, *shape)
+    assert jax.eval_shape(decoder.init_with_output, jax.random.key(0), jnp.zeros((2, 3)))[0].shape == (2, *shape)
 
 
 @of_each_network

@@ -35,7 +35,9 @@ def test_turns_play_their_own_slices_in_order():
 
 
 def test_a_later_role_sees_what_an_earlier_one_became():
-  follow = lambda own, state, batch, keys, key: (own - state.params['first'] + 0 * batch['x'], core.Aux({'first': state.params['first'] + 0 * batch['x']}))
+  def follow(own, state, batch, keys, key):
+    first = state.params['first'] + 0 * batch['x']
+    return own - first, core.Aux({'first': first})
   lead = lambda own, state, batch, keys, key: (own * batch['x'], core.Aux({}))
   family = core.Family(lambda key, batch: ({'first': jnp.zeros(()), 'second': jnp.zeros(())}, {'first': {}, 'second': {}}, {}),
                        {'first': core.Role(lead, optax.sgd(1.)), 'second': core.Role(follow, optax.sgd(1.))})

@@ -24,6 +24,10 @@ def verb(name, *flags):
   subprocess.run([sys.executable, '-m', f'gen_jax.{name}', *flags], check=True)
 
 
+def _spread(values):
+  return f'{np.mean(values):.3f}' + (f' +- {np.std(values, ddof=1):.3f}' if len(values) > 1 else '')
+
+
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--data', default='mnist', choices=('mnist', 'fashion_mnist'))
@@ -31,7 +35,7 @@ def main():
   parser.add_argument('--seeds', type=int, default=3)
   options = parser.parse_args()
   ruler = f'{options.runs}/{options.data}_classifier_0'
-  lines = ['| config | steps | wall time, s | reached | | seeds |', '| --- | --- | --- | --- | --- | --- |']
+  lines = ['| config | steps | wall time, s | reached (mean +- deviation over seeds) | of what | seeds |', '| --- | --- | --- | --- | --- | --- |']
   for name in CONFIGS:
     config, values, seconds = f'{options.data}_{name}', [], []
     for seed in range(options.seeds):
@@ -46,7 +50,7 @@ def main():
       seconds.append(manifest['wall_seconds'])
       if seed == 0 and name != 'classifier':
         shutil.copy(workdir / 'samples' / f'step_{manifest["steps"]}.png', HERE / f'{config}.png')
-    lines.append(f'| `{config}` | {manifest["steps"]} | {np.median(seconds):.0f} | {np.mean(values):.3f} +- {np.std(values, ddof=1):.3f} | {reached} | '
+    lines.append(f'| `{config}` | {manifest["steps"]} | {np.median(seconds):.0f} | {_spread(values)} | {reached} | '
                  f'{options.seeds} |')
   (HERE / f'{options.data}.md').write_text('\n'.join(lines) + '\n')
   print('\n'.join(lines))

@@ -6,8 +6,10 @@ import pytest
 from gen_jax import config, core, data
 from gen_jax.families import classifier
 
+SPEC = data.Spec((2,), classes=2, bounded=False)
 
-def make(spec=data.Spec((2,), classes=2, bounded=False), **options):
+
+def make(spec=SPEC, **options):
   c = config.base('mnist', 'classifier', 'mlp', model={'learning_rate': .05})
   c.family.update(options)
   c.network.width = 8

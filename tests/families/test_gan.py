@@ -6,8 +6,10 @@ import pytest
 from gen_jax import config, core, data
 from gen_jax.families import gan
 
+SPEC = data.Spec((8, 8, 1), classes=3)
 
-def make(spec=data.Spec((8, 8, 1), classes=3), rate=.1, **options):
+
+def make(spec=SPEC, rate=.1, **options):
   c = config.base('mnist', 'gan', 'mlp', discriminator={'optimizer': 'sgd', 'learning_rate': rate}, generator={'optimizer': 'sgd'})
   c.family.update({'latent': 4, **options})
   c.network.width = 8

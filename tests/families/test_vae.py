@@ -132,7 +132,10 @@ def test_an_autoencoder_can_sample_before_its_first_step():
   assert jnp.isfinite(f.sample(state, keys('sample'), None)).all()
 
 
-def make(spec=data.Spec((4, 4, 1), classes=3), **options):
+SPEC = data.Spec((4, 4, 1), classes=3)
+
+
+def make(spec=SPEC, **options):
   c = config.base('mnist', 'vae', 'mlp', model={})
   c.family.update(options)
   c.network.width = 8
