@@ -5,10 +5,12 @@ verified before a restore. What is being written or deleted is called `N.partial
 """
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import re
 import shutil
+import sys
 
 import absl.logging
 import jax
@@ -19,7 +21,9 @@ from jax.experimental import multihost_utils
 from gen_jax import core
 
 HASHES = 'sha256.json'
-absl.logging.set_verbosity(absl.logging.FATAL)   # orbax logs, with tracebacks, what it also raises
+# Orbax logs, with tracebacks, what it also raises.
+absl.logging.set_verbosity(absl.logging.FATAL)
+logging.getLogger('asyncio').setLevel(logging.CRITICAL)
 
 
 def leaves(state: core.TrainState) -> dict[str, jax.Array]:
@@ -52,11 +56,13 @@ def save(directory: pathlib.Path, state: core.TrainState, keep: int):
   if path.exists():
     return
   chief, failed = jax.process_index() == 0, None
+  hook, sys.excepthook = sys.excepthook, _without_orbax   # and stays where the save fails, for its threads live on
   try:
     checkpointer = ocp.StandardCheckpointer()
     checkpointer.save(partial, leaves(state))
     checkpointer.wait_until_finished()
     checkpointer.close()
+    sys.excepthook = hook
     if chief:
       (partial / HASHES).write_text(json.dumps(_hashes(partial), indent=1))
       partial.rename(path)
@@ -137,6 +143,12 @@ def _set_aside(directory, say):
     else:
       path.rmdir()
       say(f'checkpoint {path.name} is an empty directory: removed')
+
+
+def _without_orbax(kind, e, trace):
+  """What tensorstore's threads print of the writes that orbax gave up is no news."""
+  if str(e) != 'Event loop is closed':
+    sys.__excepthook__(kind, e, trace)
 
 
 def _hashes(path):

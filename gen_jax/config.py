@@ -1,7 +1,6 @@
 """What a config holds: the run's own fields, and the DEFAULTS of the modules that it names."""
 import copy
 import json
-import pathlib
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder

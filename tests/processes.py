@@ -11,9 +11,10 @@ import time
 from gen_jax import log, manifest
 
 ROOT = pathlib.Path(__file__).parent.parent
-# What all runs here have in common: 12 dispatches, 6 checkpoints, a third of a second a dispatch at most once compiled.
+# What all runs here have in common: 12 dispatches, 6 checkpoints, and rates that do not fall, so that steps may be extended.
 SMALL = (f'--config={ROOT}/configs/gaussians_gan.py:smoke', '--config.steps=24', '--config.checkpoint_every=4', '--config.evals=',
-         '--config.eval_every=0', '--config.sample_every=12')
+         '--config.eval_every=0', '--config.sample_every=12', '--config.roles.discriminator.schedule=constant',
+         '--config.roles.generator.schedule=constant')
 CACHE = tempfile.TemporaryDirectory(prefix='gen_jax')
 ENVIRONMENT = {'PYTHONPATH': str(ROOT), 'JAX_PLATFORMS': 'cpu', 'JAX_DISABLE_MOST_OPTIMIZATIONS': '1', 'JAX_COMPILATION_CACHE_DIR': CACHE.name,
                'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0', 'JAX_NUM_CPU_DEVICES': '1'}

@@ -17,11 +17,10 @@ from gen_jax.transforms.seeds import seeds
 ORDER = list(toys.TRANSFORMS)
 CHANGES = ORDER[:4]   # the others change nothing but where and how it is computed
 REFUSED = {   # outer: what it may not go around
-    'private': {'private', 'accumulated', 'seeds', 'devices', 'fsdp'},
-    'accumulated': {'seeds', 'devices', 'fsdp'},
-    'seeds': {'seeds', 'devices', 'fsdp'},
-    'devices': {'devices', 'fsdp'},
-    'fsdp': {'devices', 'fsdp'},
+    'private': {'private', 'accumulated', 'seeds', 'devices'},
+    'accumulated': {'seeds', 'devices'},
+    'seeds': {'seeds', 'devices'},
+    'devices': {'devices'},
 }
 
 

@@ -143,8 +143,7 @@ TRANSFORMS = {   # in the canonical order, inner to outer
     'noised': noised, 'private': private, 'revived': revived, 'clients': clients,
     'accumulated': lambda family: accumulated(family, 2),
     'seeds': lambda family: seeds(family, S),
-    'devices': lambda family: devices(family, make_mesh('data=4')),
-    'fsdp': lambda family: devices(family, make_mesh('data=2,fsdp=2')),
+    'devices': lambda family: devices(family, make_mesh('data=2,fsdp=2')),
 }
 
 

@@ -17,7 +17,7 @@ def measure(calls: dict, rounds: int = 7) -> dict:
   import numpy as np
   jitted = {name: (jax.jit(f), args) for name, (f, args) in calls.items()}
   times = {name: [] for name in calls}
-  for name, (f, args) in jitted.items():
+  for f, args in jitted.values():
     jax.block_until_ready(f(*args))
   for _ in range(rounds):
     for name, (f, args) in jitted.items():

@@ -65,8 +65,9 @@ def main(directory, kind):
   print(json.dumps({'parameters': parameters, 'jax': jax.__version__}), flush=True)
   for line in sys.stdin:
     if kind == 'overhead':
-      steps = int(line)
-      answer = {'bare': bare(steps), 'whole': whole(config, steps + config.log_every)}
+      # As many steps as fit, in whole log periods.
+      steps = config.log_every * max(1, round(float(line) / bare(config.log_every) / config.log_every))
+      answer = {'steps': steps, 'bare': bare(steps), 'whole': whole(config, steps + config.log_every)}
     else:
       answer = train(float(line))
     print(json.dumps(answer), flush=True)

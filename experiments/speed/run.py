@@ -98,16 +98,14 @@ def race(name, rounds, seconds) -> dict:
 def overhead(name, rounds, seconds) -> dict:
   """What loop.train adds to the bare compiled step, as a fraction: logging at its rate, no pictures, no checkpoints."""
   with tempfile.TemporaryDirectory() as directory:
-    config = prepare(directory, CASES[name])
+    prepare(directory, CASES[name])
     worker = Worker(f'loop_overhead {name}', 'ours', directory, 'overhead')
     try:
-      # As many steps as fit, in whole log periods, so that both do the same number.
-      steps = config.log_every * max(1, round(seconds / worker(config.log_every)['bare'] / config.log_every))
-      found = [worker(steps) for _ in range(rounds)]
+      found = [worker(seconds) for _ in range(rounds)]
     finally:
       worker.close()
   return {'name': f'loop_overhead/{name}', **{kind: spread([one[kind] for one in found]) for kind in ('whole', 'bare')},
-          'overhead': spread([one['whole'] / one['bare'] - 1 for one in found]), 'steps': steps}
+          'overhead': spread([one['whole'] / one['bare'] - 1 for one in found]), 'rounds': found}
 
 
 def memory() -> dict:

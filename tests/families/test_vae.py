@@ -116,7 +116,7 @@ def test_beta_warms_up(monkeypatch):
 def test_an_autoencoders_latents_get_the_normal_they_have(monkeypatch):
   f = family(monkeypatch, posterior='deterministic')
   state = exact(f)
-  x = np.random.default_rng(2).multivariate_normal(OFFSET, COVARIANCE, 512).astype(np.float32)
+  x = np.random.default_rng(2).multivariate_normal(OFFSET + W[0], COVARIANCE, 512).astype(np.float32)   # latents that do not lie around 0
   step = jax.jit(lambda state: f.step(f, state, {'x': x}, keys('step', 512), jax.random.key(0))[0])
   for _ in range(3):   # no matter how few: what the average starts from does not count
     state = step(state)
