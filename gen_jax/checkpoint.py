@@ -56,13 +56,13 @@ def save(directory: pathlib.Path, state: core.TrainState, keep: int):
   if path.exists():
     return
   chief, failed = jax.process_index() == 0, None
-  hook, sys.excepthook = sys.excepthook, _without_orbax   # and stays where the save fails, for its threads live on
+  hook, sys.unraisablehook = sys.unraisablehook, _without_orbax   # and stays where the save fails, for its threads live on
   try:
     checkpointer = ocp.StandardCheckpointer()
     checkpointer.save(partial, leaves(state))
     checkpointer.wait_until_finished()
     checkpointer.close()
-    sys.excepthook = hook
+    sys.unraisablehook = hook
     if chief:
       (partial / HASHES).write_text(json.dumps(_hashes(partial), indent=1))
       partial.rename(path)
@@ -145,10 +145,10 @@ def _set_aside(directory, say):
       say(f'checkpoint {path.name} is an empty directory: removed')
 
 
-def _without_orbax(kind, e, trace):
+def _without_orbax(unraisable):
   """What tensorstore's threads print of the writes that orbax gave up is no news."""
-  if str(e) != 'Event loop is closed':
-    sys.__excepthook__(kind, e, trace)
+  if str(unraisable.exc_value) != 'Event loop is closed':
+    sys.__unraisablehook__(unraisable)
 
 
 def _hashes(path):

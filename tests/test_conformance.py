@@ -218,18 +218,21 @@ def test_draws_depend_on_their_own_key_and_example(name):
     assert all((a != b).any() for a, b in zip(found['sample'][0], found['sample'][0][1:]))
 
 
+def losses(game, state, batch, positions):
+  """{role: (loss_B, Aux)}"""
+  key = jax.random.key(0, impl=KEYS)
+  keys = core.per_example(core.fold(key, 'example'), positions)
+  return {n: r.loss(state.params[n], state, batch, core.fold(keys, n), core.fold(key, n)) for n, r in game.family.roles.items()}
+
+
 @of_each_game
 def test_a_loss_is_of_one_example(name):
   """Where a role says so: what it loses on one example does not change with the others."""
   game, start, _ = plain(name)
   (a, b), state = (batch(game, seed, 4) for seed in range(2)), start(0)
   b = {k: np.concatenate([a[k][:1], v[1:]]) for k, v in b.items()}
-
-  def losses(state, batch, positions):
-    key = jax.random.key(0, impl=KEYS)
-    keys = core.per_example(core.fold(key, 'example'), positions)
-    return {n: r.loss(state.params[n], state, batch, core.fold(keys, n), core.fold(key, n)) for n, r in game.family.roles.items()}
-  both = [jax.jit(losses)(state, *given) for given in ((a, np.array([0, 1, 2, 3])), (b, np.array([0, 7, 8, 9])))]
+  f = jax.jit(functools.partial(losses, game))
+  both = [f(state, *given) for given in ((a, np.array([0, 1, 2, 3])), (b, np.array([0, 7, 8, 9])))]
   for role, (loss, aux) in both[0].items():
     assert loss.shape == (4,) and 'loss' not in aux.metrics
     assert all(m.shape == (4,) and m.dtype == jnp.float32 for m in aux.metrics.values()), aux.metrics
@@ -240,16 +243,23 @@ def test_a_loss_is_of_one_example(name):
 
 
 # One game of each family, a fully connected one where there is one: op by op, what compiles is many small programs.
-@pytest.mark.parametrize('name', {c.family.name: name for name, (c, _) in sorted(CASES.items(), key=lambda i: (i[1][0].network.name == 'mlp', i[0]))}.values())
-class TestWithoutJit:
-  def test_the_step_is_the_same(self, name):
-    game, start, step = plain(name)
-    close(play(game, start(0), batch(game)), step(start(0), batch(game)))
+of_each_family = pytest.mark.parametrize(
+    'name', {c.family.name: name for name, (c, _) in sorted(CASES.items(), key=lambda i: (i[1][0].network.name == 'mlp', i[0]))}.values())
 
-  def test_no_tracer_leaks(self, name):
-    game, start, _ = plain(name)
-    with jax.checking_leaks():
-      jax.eval_shape(lambda state, batch: play(game, state, batch), start(0), batch(game))
+
+@of_each_family
+def test_losses_are_the_same_without_jit(name):
+  game, start, _ = plain(name)
+  f = functools.partial(losses, game)
+  given = start(0), batch(game, 0, 4), np.arange(4)
+  close(f(*given), jax.jit(f)(*given))
+
+
+@of_each_family
+def test_no_tracer_leaks(name):
+  game, start, _ = plain(name)
+  with jax.checking_leaks():
+    jax.eval_shape(lambda state, batch: play(game, state, batch), start(0), batch(game))
 
 
 @of_each_game

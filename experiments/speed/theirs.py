@@ -86,9 +86,10 @@ class GAN:
   def D_loss(self, x, label, z):
     with torch.no_grad():
       fake = self.generate(z, label)
-    fake_logit = self.D(fake, label)
     if self.o['penalty'] == 'none':
-      return F.softplus(-self.D(x, label)).mean() + F.softplus(fake_logit).mean()
+      real_logit, fake_logit = self.D(torch.cat([x, fake]), torch.cat([label, label])).chunk(2)
+      return F.softplus(-real_logit).mean() + F.softplus(fake_logit).mean()
+    fake_logit = self.D(fake, label)
     if self.compiled:
       # torch.compile has no double backward; torch.func.grad is traced into the forward graph, and so needs none.
       def total(x):
