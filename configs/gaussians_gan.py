@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/gaussians_gan.py --workdir=runs/gaussians_gan
 """
-from gen_jax.config import base, smoke
+from gen_jax.config import base, variant
 
 
 def get_config(arg=''):
@@ -12,4 +12,4 @@ def get_config(arg=''):
                 sample_rows=50, sample_columns=50, evals='score,modes', eval_every=2500, eval_examples=2500)
   config.network.update(width=128, layers=3)
   config.family.update(loss='relativistic', penalty='r1r2', penalty_weight=.02, latent=2)
-  return smoke(config) if arg == 'smoke' else config
+  return variant(config, arg)

@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/mnist_acgan.py --workdir=runs/mnist_acgan
 """
-from gen_jax.config import base, smoke
+from gen_jax.config import base, variant
 
 
 def get_config(arg='', data='mnist'):
@@ -10,4 +10,4 @@ def get_config(arg='', data='mnist'):
   config = base(data, 'gan', 'conv', discriminator=player, generator={**player, 'ema': .99})
   config.update(steps=2000, batch_size=32, log_every=50, sample_every=500, checkpoint_every=500, evals='score')
   config.family.update(loss='hinge', spectral=True, condition='classifier')
-  return smoke(config) if arg == 'smoke' else config
+  return variant(config, arg)

@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/mnist_classifier.py --workdir=runs/mnist_classifier
 """
-from gen_jax.config import base, smoke
+from gen_jax.config import base, variant
 
 
 def get_config(arg='', data='mnist'):
@@ -10,4 +10,4 @@ def get_config(arg='', data='mnist'):
   config.update(steps=1500, batch_size=128, log_every=100, checkpoint_every=500, evals='score', eval_every=500)
   config.data.shift = 2
   config.family.smoothing = .05
-  return smoke(config) if arg == 'smoke' else config
+  return variant(config, arg)

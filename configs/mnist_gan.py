@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/mnist_gan.py --workdir=runs/mnist_gan
 """
-from gen_jax.config import base, smoke
+from gen_jax.config import base, variant
 
 
 def get_config(arg='', data='mnist'):
@@ -10,4 +10,4 @@ def get_config(arg='', data='mnist'):
   config = base(data, 'gan', 'conv', discriminator=player, generator={**player, 'ema': .99})
   config.update(steps=1600, batch_size=32, log_every=50, sample_every=400, checkpoint_every=400, evals='score')
   config.family.update(loss='nonsaturating', penalty='r1', penalty_weight=1., condition='projection')
-  return smoke(config) if arg == 'smoke' else config
+  return variant(config, arg)

@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/mnist_mlp_gan.py --workdir=runs/mnist_mlp_gan
 """
-from gen_jax.config import base, smoke
+from gen_jax.config import base, variant
 
 
 def get_config(arg='', data='mnist'):
@@ -11,4 +11,4 @@ def get_config(arg='', data='mnist'):
   config.update(steps=10_000, batch_size=64, steps_per_dispatch=5, log_every=250, sample_every=2500, checkpoint_every=2500, evals='score')
   config.network.update(width=512, layers=2)
   config.family.latent = 100
-  return smoke(config) if arg == 'smoke' else config
+  return variant(config, arg)

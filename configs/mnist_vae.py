@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/mnist_vae.py --workdir=runs/mnist_vae
 """
-from gen_jax.config import base, smoke
+from gen_jax.config import base, variant
 
 
 def get_config(arg='', data='mnist'):
@@ -10,4 +10,4 @@ def get_config(arg='', data='mnist'):
   config.update(steps=6000, batch_size=64, steps_per_dispatch=5, log_every=250, sample_every=2000, checkpoint_every=2000, evals='score')
   config.data.shift = 1
   config.family.update(latent=20, likelihood='bernoulli')
-  return smoke(config) if arg == 'smoke' else config
+  return variant(config, arg)

@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/mnist_wgan_gp.py --workdir=runs/mnist_wgan_gp
 """
-from gen_jax.config import base, smoke
+from gen_jax.config import base, variant
 
 
 def get_config(arg='', data='mnist'):
@@ -10,4 +10,4 @@ def get_config(arg='', data='mnist'):
   config = base(data, 'gan', 'conv', discriminator={**player, 'turns': 5}, generator={**player, 'ema': .99})
   config.update(steps=1000, batch_size=32, log_every=50, sample_every=250, checkpoint_every=250, evals='score')
   config.family.update(loss='wasserstein', penalty='gradient_penalty', penalty_weight=10., condition='concat')
-  return smoke(config) if arg == 'smoke' else config
+  return variant(config, arg)

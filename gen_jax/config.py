@@ -41,8 +41,13 @@ def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
   return config.lock()
 
 
-def smoke(config: ConfigDict) -> ConfigDict:
-  """The same run in seconds: four steps of a tiny network, every file a real run leaves."""
+def variant(config: ConfigDict, arg: str) -> ConfigDict:
+  """What the argument behind a config's name makes of it. 'smoke': the same run in seconds, four steps of a tiny network, every file a real run
+  leaves; '': the config as it is. Raises InputError for any other."""
+  if arg not in ('', 'smoke'):
+    raise core.InputError(f'configs take the argument smoke or none, not {arg!r}')
+  if not arg:
+    return config
   config.update(steps=4, batch_size=8, steps_per_dispatch=min(2, config.steps_per_dispatch), log_every=2, checkpoint_every=2, sample_every=4,
                 sample_columns=2, eval_examples=20)
   config.network.width = 8
@@ -72,7 +77,8 @@ def load(path) -> ConfigDict:
 
 
 def check(config: ConfigDict, where) -> ConfigDict:
-  """The config. Raises InputError where a field is missing, has not the type of its default, or is a negative integer."""
+  """The config. Raises InputError where a field is missing, has not the type of its default, or is an integer out of range: below 1 where the
+  default is not 0 (but for sample_every), else below 0."""
   def walk(found, like, at):
     for key, default in like.items():
       value = found.get(key) if isinstance(found, dict) else None
@@ -82,8 +88,8 @@ def check(config: ConfigDict, where) -> ConfigDict:
         raise core.InputError(f'{where} lacks {at}{key}: configs come from gen_jax.config.base, of this version')
       elif type(default) in (bool, int, str) and type(value) is not type(default):
         raise core.InputError(f'{where} has {at}{key}={value!r}, which is no {type(default).__name__}')
-      elif type(value) is int and value < 0:
-        raise core.InputError(f'{at}{key}={value}: must not be negative')
+      elif type(value) is int and value < (low := int(bool(default) and key != 'sample_every')):
+        raise core.InputError(f'{at}{key}={value}: must be at least {low}')
   found = plain(config)
   parts = {'data': 'data', 'family': 'families', 'network': 'networks'}
   walk(found, {**DEFAULTS, 'roles': {}, **{part: {'name': ''} for part in parts}}, '')

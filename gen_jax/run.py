@@ -151,7 +151,8 @@ def mapped(run: Run, f):
     for start in range(0, n, size):
       # Positions past the end fill the last call up and are dropped.
       positions = np.arange(start, start + size)
-      part = jax.tree.map(lambda a: np.take(a, np.minimum(positions, n - 1), axis=axis), arrays)
+      there = np.minimum(positions, n - 1)
+      part = jax.tree.map(lambda a, there=there: np.take(a, there, axis=axis), arrays)
       parts.append(jax.device_get(call(state, key, positions, part)))
     joined = jax.tree.map(lambda *p: np.concatenate(p, axis=axis), *parts)
     return jax.tree.map(lambda a: np.take(a, np.arange(n), axis=axis), joined)

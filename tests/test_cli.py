@@ -167,7 +167,7 @@ def test_sample_refuses(fails, workdir, tmp_path, capsys):
 
 def test_labels_and_classifiers(fails, tmp_path):
   for family, roles in (('gan', ('discriminator', 'generator')), ('classifier', ('model',))):   # as if they had been trained
-    config = configs.smoke(configs.base('mnist', family, 'mlp', **{role: {} for role in roles}))
+    config = configs.variant(configs.base('mnist', family, 'mlp', **{role: {} for role in roles}), 'smoke')
     config.mesh = 'data=1'
     made = run.build(config, mnist.SPEC)
     workdir = tmp_path / made.config.family.name

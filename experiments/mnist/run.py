@@ -17,7 +17,8 @@ HERE = pathlib.Path(__file__).parent
 CONFIGS = ('classifier', 'gan', 'acgan', 'wgan_gp', 'mlp_gan', 'vae', 'autoencoder')   # the classifier first: it judges the others
 CONDITIONAL = ('gan', 'acgan', 'wgan_gp')
 REACHED = {'classifier': ('score/accuracy/test', 'test accuracy'), 'vae': ('score/iwae_64/test', 'test IWAE-64, nats'),
-           'autoencoder': ('score/reconstruction/test', 'test reconstruction, nats'), 'mlp_gan': ('score/discriminator/test', 'discriminator on test')}
+           'autoencoder': ('score/reconstruction/test', 'test reconstruction, nats'),
+           'mlp_gan': ('score/discriminator/test', 'discriminator on test')}
 
 
 def verb(name, *flags):

@@ -71,6 +71,9 @@ def _make(options: str, split: str) -> Source:
   source = core.module('data', options.name).make(options, split)
   if source.size == 0:
     raise core.InputError(f'the {split} split of {options.name} is empty')
+  shape = source.spec.shape
+  if (options.flip or options.shift or options.crop) and (len(shape) != 3 or max(options.shift, options.crop) >= min(shape[:2])):
+    raise core.InputError(f'data.flip, shift and crop are for images larger than the pixels they move by, not {tuple(shape)}')
   if source.arrays and sum(a.nbytes for a in source.arrays.values()) > options.resident_mb * 2**20:
     source = source._replace(arrays=None)
   return source
@@ -109,7 +112,8 @@ def stream(source: Source, plan, start: int, stop: int, threads: int = 2):
 
   plan: step -> indices of any shape (a Plan; several side by side under seeds); a batch's leaves lead with that shape.
   """
-  import grain   # slow, and needed only where the data does not fit
+  import grain  # slow, and needed only where the data does not fit
+
   def batch(step):
     indices = np.asarray(plan(int(step)))
     return {k: a.reshape(indices.shape + a.shape[1:]) for k, a in source.take(indices.reshape(-1)).items()}
