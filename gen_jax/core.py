@@ -132,7 +132,8 @@ class Family(NamedTuple):
 
 def create(family, key, batch) -> TrainState:
   """The state before the first step. Under `seeds`, key is [S]; batch is one example batch in either case."""
-  params, variables, frozen = family.init(key, batch)
+  # Weakly typed numbers (jnp.full(shape, 0.)) would become strong in the first step, and the second would be compiled again.
+  params, variables, frozen = jax.tree.map(lambda x: jax.lax.convert_element_type(x, x.dtype), family.init(key, batch))
   opt_state = {}
   for name, role in family.roles.items():
     init = jax.vmap(role.optimizer.init) if family.seeds else role.optimizer.init

@@ -319,9 +319,8 @@ def test_what_is_no_image_is_refused_or_made(network):
     try:
       encoder, decoder = networks(network, shape)
     except core.InputError as e:
-      assert network != 'mlp' and 'mlp' in str(e)
+      assert network != 'mlp', e
       continue
-    assert network == 'mlp'
     assert jax.eval_shape(decoder.init_with_output, jax.random.key(0), jnp.zeros((2, 3)))[0].shape == (2, *shape)
 
 
