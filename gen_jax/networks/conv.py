@@ -4,7 +4,10 @@ Upsampling is a 3x3 convolution and a depth-to-space rearrangement (Shi et al. 2
 transposed convolution of stride 2 does: the weight gradient of `nn.ConvTranspose` takes 5 to 20 times longer on CPU (experiments/speed/conv.py).
 GroupNorm takes BatchNorm's place, so that an example's output does not depend on its batch.
 """
+import functools
+
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from gen_jax import core
@@ -28,6 +31,43 @@ def depth_to_space(x_BxHxWxC):
   return x_BxHxWxC.reshape(b, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c // 4)
 
 
+# A convolution is bilinear in x and w, and so are its two transposes: the derivatives of each are the other two. JAX's own second derivatives of a
+# strided one become dilated convolutions that XLA:CPU runs outside its fast paths; a step with R1 takes twice as long with them
+# (experiments/speed). In reverse mode only: `jax.jvp` of these raises.
+
+def _native(x, w, strides):
+  return jax.lax.conv_general_dilated(x, w, strides, 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def convolve(x, w, strides):
+  """x_BxHxWxC * w_HxWxCxF with SAME padding, fast to differentiate twice."""
+  return _native(x, w, strides)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _to_x(y, w, x, strides):
+  return jax.vjp(lambda x: _native(x, w, strides), x)[1](y)[0]   # x for its shape alone
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
+def _to_w(x, y, w, strides):
+  return jax.vjp(lambda w: _native(x, w, strides), w)[1](y)[0]   # w for its shape alone
+
+
+convolve.defvjp(lambda x, w, strides: (convolve(x, w, strides), (x, w)),
+                lambda strides, r, y: (_to_x(y, r[1], r[0], strides), _to_w(r[0], y, r[1], strides)))
+_to_x.defvjp(lambda y, w, x, strides: (_to_x(y, w, x, strides), (y, w, x)),
+             lambda strides, r, u: (convolve(u, r[1], strides), _to_w(u, r[0], r[1], strides), jnp.zeros_like(r[2])))
+_to_w.defvjp(lambda x, y, w, strides: (_to_w(x, y, w, strides), (x, y, w)),
+             lambda strides, r, v: (_to_x(r[1], v, r[0], strides), convolve(r[0], v, strides), jnp.zeros_like(r[2])))
+
+
+def strided(x, w, strides, padding, **_):
+  """For `nn.Conv(conv_general_dilated=...)`."""
+  return convolve(x, w, tuple(strides))
+
+
 class Encoder(nn.Module):
   stages: int
   width: int                 # channels after the first halving, doubled by each further one
@@ -38,7 +78,7 @@ class Encoder(nn.Module):
   def __call__(self, x_BxHxWxC):
     h = x_BxHxWxC
     for i in range(self.stages):
-      h = nn.leaky_relu(nn.Conv(self.width << i, (4, 4), 2, dtype=self.dtype)(h), .2)
+      h = nn.leaky_relu(nn.Conv(self.width << i, (4, 4), 2, conv_general_dilated=strided, dtype=self.dtype)(h), .2)
     h_BxF = nn.leaky_relu(nn.Dense(self.features, dtype=self.dtype)(h.reshape(len(h), -1)), .2)
     return h_BxF.astype(jnp.float32)
 
