@@ -1,6 +1,6 @@
-"""Every image config on one machine: trains it, evaluates it, and writes the table and the pictures of this folder.
+"""Every config of a data set on one machine: trains it, evaluates it on the test split, and writes the table and the pictures of this folder.
 
-  python -m experiments.mnist.run [--data=mnist|fashion_mnist] [--runs=runs/study] [--seeds=3]
+  python -m experiments.mnist.run [--data=mnist|fashion_mnist|gaussians] [--runs=runs/study] [--seeds=1]
 
 Resumable: a run that is complete is not run again. Run it alone on the machine: the table holds wall times.
 """
@@ -14,46 +14,53 @@ import sys
 import numpy as np
 
 HERE = pathlib.Path(__file__).parent
-CONFIGS = ('classifier', 'gan', 'acgan', 'wgan_gp', 'mlp_gan', 'vae', 'autoencoder')   # the classifier first: it judges the others
-CONDITIONAL = ('gan', 'acgan', 'wgan_gp')
-REACHED = {'classifier': ('score/accuracy/test', 'test accuracy'), 'vae': ('score/iwae_64/test', 'test IWAE-64, nats'),
-           'autoencoder': ('score/reconstruction/test', 'test reconstruction, nats'),
-           'mlp_gan': ('score/discriminator/test', 'discriminator on test')}
+IMAGES = ('classifier', 'gan', 'acgan', 'wgan_gp', 'mlp_gan', 'vae', 'autoencoder')   # the classifier first: it judges the others
+# What a config reached: the evaluator, the metric's beginning, what it is.
+REACHED = {
+    'classifier': ('score', 'score/accuracy/test', 'test accuracy'),
+    'vae': ('score', 'score/iwae_64/test', 'IWAE-64 on test images, nats'),
+    'autoencoder': ('score', 'score/reconstruction/test', 'log-likelihood of test reconstructions, nats'),
+    'mlp_gan': ('score', 'score/discriminator/test', "discriminator's logit on test images"),
+    'gaussians_gan': ('modes', 'modes/high_quality', 'of 2,500 samples within three deviations of a mode'),
+}
+AGREEMENT = ('agreement', 'agreement/samples', 'of 1,000 samples are the class asked for')
 
 
 def verb(name, *flags):
   subprocess.run([sys.executable, '-m', f'gen_jax.{name}', *flags], check=True)
 
 
-def _spread(values):
-  return f'{np.mean(values):.3f}' + (f' +- {np.std(values, ddof=1):.3f}' if len(values) > 1 else '')
+def row(config, kind, runs, seeds, ruler):
+  """Trains and evaluates a config under every seed; its line of the table."""
+  evaluator, metric, what = REACHED.get(kind, AGREEMENT)
+  values, manifests = [], []
+  for seed in range(seeds):
+    workdir = runs / f'{config}_{seed}'
+    verb('train', f'--config=configs/{config}.py', f'--config.seed={seed}', f'--workdir={workdir}')
+    verb('evaluate', f'--workdir={workdir}', f'--config.evals={evaluator}', *([f'--config.frozen.ruler={ruler}'] if evaluator == 'agreement' else []))
+    found = json.loads((workdir / 'evaluation.json').read_text())['metrics']
+    values.append(next(v['mean'] for k, v in found.items() if k.startswith(metric)))
+    manifests.append(json.loads((workdir / 'manifest.json').read_text()))
+  steps = manifests[0]['steps']
+  if kind != 'classifier':
+    shutil.copy(runs / f'{config}_0' / 'samples' / f'step_{steps}.png', HERE / f'{config}.png')
+  spread = f' +- {np.std(values, ddof=1):.3f}' if seeds > 1 else ''
+  return (f'| `{config}` | {steps} | {np.median([m["wall_seconds"] for m in manifests]):.0f} | {manifests[0]["parameters"]:,} | '
+          f'{np.mean(values):.3f}{spread} | {what} |')
 
 
 def main():
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--data', default='mnist', choices=('mnist', 'fashion_mnist'))
-  parser.add_argument('--runs', default='runs/study')
-  parser.add_argument('--seeds', type=int, default=3)
+  parser.add_argument('--data', default='mnist', choices=('mnist', 'fashion_mnist', 'gaussians'))
+  parser.add_argument('--runs', default='runs/study', type=pathlib.Path)
+  parser.add_argument('--seeds', type=int, default=1)
   options = parser.parse_args()
-  ruler = f'{options.runs}/{options.data}_classifier_0'
-  lines = ['| config | steps | wall time, s | reached (mean +- deviation over seeds) | of what | seeds |', '| --- | --- | --- | --- | --- | --- |']
-  for name in CONFIGS:
-    config, values, seconds = f'{options.data}_{name}', [], []
-    for seed in range(options.seeds):
-      workdir = pathlib.Path(f'{options.runs}/{config}_{seed}')
-      verb('train', f'--config=configs/{config}.py', f'--config.seed={seed}', f'--workdir={workdir}')
-      evals = 'agreement' if name in CONDITIONAL else 'score'
-      verb('evaluate', f'--workdir={workdir}', f'--config.evals={evals}', f'--config.frozen.ruler={ruler}')
-      metrics = json.loads((workdir / 'evaluation.json').read_text())['metrics']
-      key, reached = REACHED.get(name) or (next(k for k in metrics if k.startswith('agreement/samples')), 'of 1,000 samples are the class asked for')
-      values.append(metrics[key]['mean'])
-      manifest = json.loads((workdir / 'manifest.json').read_text())
-      seconds.append(manifest['wall_seconds'])
-      if seed == 0 and name != 'classifier':
-        shutil.copy(workdir / 'samples' / f'step_{manifest["steps"]}.png', HERE / f'{config}.png')
-    lines.append(f'| `{config}` | {manifest["steps"]} | {np.median(seconds):.0f} | {_spread(values)} | {reached} | '
-                 f'{options.seeds} |')
-  (HERE / f'{options.data}.md').write_text('\n'.join(lines) + '\n')
+  ruler = options.runs / f'{options.data}_classifier_0'
+  kinds = {'gaussians_gan': 'gaussians_gan'} if options.data == 'gaussians' else {f'{options.data}_{kind}': kind for kind in IMAGES}
+  lines = [f'| config | steps | wall time, s | parameters | reached, {options.seeds} seed(s) | |', '| --- | ---: | ---: | ---: | ---: | --- |']
+  for config, kind in kinds.items():
+    lines.append(row(config, kind, options.runs, options.seeds, ruler))
+    (HERE / f'{options.data}.md').write_text('\n'.join(lines) + '\n')
   print('\n'.join(lines))
 
 
