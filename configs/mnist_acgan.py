@@ -1,6 +1,8 @@
 """AC-GAN (Odena et al. 2017): hinge loss, spectral normalisation, and a discriminator that also names the class.
 
   python -m gen_jax.train --config=configs/mnist_acgan.py --workdir=runs/mnist_acgan
+
+On 2 CPU cores 76 s; seed 0: 914 of 1,000 samples are the digit asked for (experiments/mnist).
 """
 from gen_jax.config import base, variant
 

@@ -1,6 +1,8 @@
 """A small conv classifier: the ruler that judges samples (gen_jax/evals/agreement.py).
 
   python -m gen_jax.train --config=configs/mnist_classifier.py --workdir=runs/mnist_classifier
+
+On 2 CPU cores 67 s; seed 0: 99.0 % of test digits (experiments/mnist).
 """
 from gen_jax.config import base, variant
 

@@ -1,6 +1,8 @@
 """The GAN of the tutorials: fully connected on 784 pixels, non-saturating loss, no labels, no tricks.
 
   python -m gen_jax.train --config=configs/mnist_mlp_gan.py --workdir=runs/mnist_mlp_gan
+
+On 2 CPU cores 88 s; seed 0: digits with the speckle of fully connected nets (experiments/mnist).
 """
 from gen_jax.config import base, variant
 

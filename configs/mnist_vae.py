@@ -1,6 +1,8 @@
 """The VAE of Kingma and Welling 2014: fully connected, Bernoulli pixels, 20 latent dimensions.
 
   python -m gen_jax.train --config=configs/mnist_vae.py --workdir=runs/mnist_vae
+
+On 2 CPU cores 35 s; seed 0: -102.7 nats (IWAE-64, test) (experiments/mnist).
 """
 from gen_jax.config import base, variant
 
