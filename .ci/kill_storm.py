@@ -1,14 +1,12 @@
 """kill -9 at random moments, then the same command: the final state's hash and the metrics must be those of an undisturbed run.
 
-  python .ci/kill_storm.py [COUNT=10] [SEED]
+  PYTHONPATH=tests python .ci/kill_storm.py [COUNT=10] [SEED]
 """
-import pathlib
 import random
 import sys
 import tempfile
 
-sys.path[:0] = [str(pathlib.Path(__file__).parent.parent / name) for name in ('', 'tests')]
-from processes import SMALL, kill_at_random, left, start, train  # noqa: E402
+from processes import SMALL, kill_at_random, left, start, train
 
 
 def main(count=10, seed=None):
