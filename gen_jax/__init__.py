@@ -2,7 +2,7 @@
 import importlib.util
 import os
 
-# XLA on CPU: the native convolution's weight gradient runs 1.3 to 4 times faster without this fusion (experiments/speed/conv.py). It changes
+# XLA on CPU: the native convolution's weight gradient runs 1.5 to 5 times faster without this fusion (experiments/speed/conv.py). It changes
 # bits, so the manifest records XLA_FLAGS; XLA reads them when the first device is asked for. Set the flag yourself to choose otherwise. Where an
 # accelerator's plugin is installed the flags stay alone: one built from another XLA aborts on a flag that it does not know.
 if (importlib.util.find_spec('libtpu') is None and importlib.util.find_spec('jax_plugins') is None
