@@ -2,9 +2,10 @@
 import importlib.util
 import os
 
-# XLA on CPU: the native convolution's weight gradient runs 1.5 to 5 times faster without this fusion (experiments/speed/conv.py). It changes
-# bits, so the manifest records XLA_FLAGS; XLA reads them when the first device is asked for. Set the flag yourself to choose otherwise. Where an
-# accelerator's plugin is installed the flags stay alone: one built from another XLA aborts on a flag that it does not know.
+# XLA on CPU: YNNPACK makes single dots and reductions faster, and the weight gradient of a convolution slower (1.5 to 5 times, by machine), so it
+# gets the first two alone (experiments/speed/conv.py). It changes bits, so the manifest records XLA_FLAGS; XLA reads them when the first device is
+# asked for. Set the flag yourself to choose otherwise. Where an accelerator's plugin is installed the flags stay alone: one built from another XLA
+# aborts on a flag that it does not know.
 if (importlib.util.find_spec('libtpu') is None and importlib.util.find_spec('jax_plugins') is None
     and 'xla_cpu_experimental_ynn_fusion_type' not in os.environ.get('XLA_FLAGS', '')):
-  os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} --xla_cpu_experimental_ynn_fusion_type='.strip()
+  os.environ['XLA_FLAGS'] = f'{os.environ.get("XLA_FLAGS", "")} --xla_cpu_experimental_ynn_fusion_type=individual_dot,reduce'.strip()

@@ -1,6 +1,7 @@
 """What the two choices of gen_jax/networks/conv.py and core.scan rest on, in milliseconds: python -m experiments.speed.conv
 
-Each table is measured with XLA's defaults and with the flag that takes YNNPACK's fusions out; under a minute in all.
+Each table is measured with XLA's defaults, with YNNPACK's fusions taken out, and with those for single dots and reductions alone, as
+gen_jax sets it; under a minute in all.
 """
 import os
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import time
 
 FLAG = '--xla_cpu_experimental_ynn_fusion_type='
-SETTINGS = {'default flags': '', FLAG: FLAG}
+SETTINGS = {'default flags': '', 'no fusion': FLAG, 'individual_dot,reduce': f'{FLAG}individual_dot,reduce'}
 
 
 def measure(calls: dict, rounds: int = 7) -> dict:
@@ -69,6 +70,10 @@ def table():
     return f
   calls['two dw 16->16 14x14 in a scan, rolled'] = twice(False), (w, pairs)
   calls['two dw 16->16 14x14 in a scan, unrolled'] = twice(True), (w, pairs)
+
+  # The widest layer of the MLP nets.
+  calls |= passes('dense 784->512, batch 64', lambda w, x: x @ w, normal(8, 784, 512), normal(9, 64, 784), normal(10, 64, 512))
+  calls['sum of 1,000,000 squares'] = lambda x: (x**2).sum(), (normal(11, 1_000_000),)
   for name, ms in measure(calls).items():
     print(f'{name}\t{ms:.2f}')
 
