@@ -1,4 +1,4 @@
-"""configs/mnist_classifier.py on Fashion-MNIST.
+"""configs/mnist_classifier.py on Fashion-MNIST, for longer and mirrored.
 
   python -m gen_jax.fetch fashion_mnist
   python -m gen_jax.train --config=configs/fashion_mnist_classifier.py --workdir=runs/fashion_mnist_classifier
@@ -7,4 +7,4 @@ from configs import mnist_classifier
 
 
 def get_config(arg=''):
-  return mnist_classifier.get_config(arg, 'fashion_mnist')
+  return mnist_classifier.get_config(arg, 'fashion_mnist', steps=5000, shift=1, flip=True)   # trousers may be mirrored, digits may not

@@ -8,4 +8,5 @@ from configs import mnist_gan
 def get_config(arg=''):
   config = mnist_gan.get_config(arg, 'folder')
   config.family.condition = 'none'
+  config.evals = 'score'
   return config

@@ -10,6 +10,7 @@ from gen_jax.config import base, variant
 def get_config(arg='', data='mnist'):
   player = dict(learning_rate=1e-3, b1=.5, b2=.99)
   config = base(data, 'gan', 'conv', discriminator=player, generator={**player, 'ema': .99})
-  config.update(steps=2000, batch_size=32, log_every=50, sample_every=500, checkpoint_every=500, evals='score')
+  config.update(steps=2000, batch_size=32, log_every=50, sample_every=500, checkpoint_every=500,
+                evals='score,agreement,fid,kid,prdc')
   config.family.update(loss='hinge', spectral=True, condition='classifier')
   return variant(config, arg)

@@ -10,7 +10,8 @@ from gen_jax.config import base, variant
 def get_config(arg='', data='mnist'):
   player = dict(learning_rate=2e-4, b1=.5)
   config = base(data, 'gan', 'mlp', discriminator=player, generator=player)
-  config.update(steps=10_000, batch_size=64, steps_per_dispatch=2, log_every=250, sample_every=2500, checkpoint_every=2500, evals='score')
+  config.update(steps=10_000, batch_size=64, steps_per_dispatch=2, log_every=250, sample_every=2500, checkpoint_every=2500,
+                evals='score,fid,kid,prdc')
   config.network.update(width=512, layers=2)
   config.family.latent = 100
   return variant(config, arg)

@@ -10,6 +10,7 @@ from gen_jax.config import base, variant
 def get_config(arg='', data='mnist'):
   player = dict(learning_rate=1e-3, b1=0., b2=.9)
   config = base(data, 'gan', 'conv', discriminator={**player, 'turns': 5}, generator={**player, 'ema': .99})
-  config.update(steps=1000, batch_size=32, log_every=50, sample_every=250, checkpoint_every=250, evals='score')
+  config.update(steps=1000, batch_size=32, log_every=50, sample_every=250, checkpoint_every=250,
+                evals='score,agreement,fid,kid,prdc')
   config.family.update(loss='wasserstein', penalty='gradient_penalty', penalty_weight=10., condition='concat')
   return variant(config, arg)

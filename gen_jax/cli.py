@@ -11,7 +11,7 @@ from ml_collections import ConfigDict, config_flags
 from gen_jax import config as configs
 from gen_jax import core
 
-VERBS = ('train', 'sample', 'evaluate', 'replay', 'fetch')
+VERBS = ('train', 'sample', 'evaluate', 'blind', 'replay', 'fetch')
 
 
 def main(argv=None) -> int:

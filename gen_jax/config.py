@@ -25,6 +25,7 @@ DEFAULTS = dict(
     eval_every=0,               # 0: not during training
     evals='',                   # names of gen_jax.evals, with commas
     eval_examples=1000,         # samples drawn for evaluation, and at most this many held-out examples
+    eval_few=False,             # Frechet distances of fewer examples than features all the same
     wandb=placeholder(str),     # project to report to, beside TensorBoard
 )
 
@@ -37,7 +38,7 @@ def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
   config.family = {'name': family, **defaults('families', family)}
   config.network = {'name': network, **defaults('networks', network)}
   config.roles = {name: {**copy.deepcopy(optimizers.DEFAULTS), **options} for name, options in roles.items()}
-  config.frozen = {'ruler': placeholder(str)}   # workdirs of trained parts: the classifier that judges samples
+  config.frozen = {'extractor': placeholder(str)}   # trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors)
   return config.lock()
 
 
@@ -49,7 +50,7 @@ def variant(config: ConfigDict, arg: str) -> ConfigDict:
   if not arg:
     return config
   config.update(steps=4, batch_size=8, steps_per_dispatch=min(2, config.steps_per_dispatch), log_every=2, checkpoint_every=2, sample_every=4,
-                sample_columns=2, eval_examples=20)
+                sample_columns=2, eval_examples=20, eval_few=True)
   config.network.width = 8
   if 'features' in config.network:
     config.network.features = 16

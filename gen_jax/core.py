@@ -125,6 +125,8 @@ class Family(NamedTuple):
   sample: Callable | None = None        # (state, keys_N, condition_N or None) -> x_N
   score: Callable | None = None         # (state, batch, keys_B) -> {name: [B]}: log-likelihoods or their bounds, accuracies, verdicts
   reconstruct: Callable | None = None   # (state, batch, keys_B) -> x_B
+  prior: Callable | None = None         # (state, keys_N) -> z_NxZ; with decode: sample is decode of prior, to the bit
+  decode: Callable | None = None        # (state, z_NxZ, condition_N or None) -> x_N
   step: Callable = play                 # (family, state, batch, keys, key) -> (state, metrics)
   seeds: int | None = None              # set by transforms.seeds: batch, keys and all of the state but step and frozen lead with [S]
   mesh: jax.sharding.Mesh | None = None # set by transforms.devices

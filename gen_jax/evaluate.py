@@ -1,8 +1,9 @@
-"""Runs the evaluators of a run's config on its newest checkpoint, against the test split; writes evaluation.json beside it.
+"""Runs the evaluators of a run's config on its newest checkpoint, against the test split; writes report.json, and report.html with pictures.
 
-  python -m gen_jax.evaluate --workdir=runs/a [--split=test] [--config.FIELD=VALUE ...]
+  python -m gen_jax.evaluate --workdir=runs/a [--workdir=runs/b ...] [--split=test] [--out=DIR] [--config.FIELD=VALUE ...]
 
-The fields that can be changed: evals, eval_examples, mesh, frozen.ruler (the workdir of a classifier).
+Several workdirs are compared; --out is where the report goes, one workdir's into itself. The fields that can be changed, of every run alike: evals,
+eval_examples, eval_few, mesh, frozen.extractor (gen_jax/extractors).
 """
 import json
 import pathlib
@@ -12,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from gen_jax import checkpoint, cli, core, evals
+from gen_jax import checkpoint, cli, core, evals, log, manifest, pictures, report
 from gen_jax import config as configs
 from gen_jax import run as runs
 
@@ -21,27 +22,53 @@ def changeable(workdir):
   """What evaluation may change of a trained run, as the run has it."""
   config = configs.load(pathlib.Path(workdir) / 'config.json')
   frozen = {name: part or placeholder(str) for name, part in config.frozen.items()}
-  return ConfigDict({'evals': config.evals, 'eval_examples': config.eval_examples, 'mesh': config.mesh, 'frozen': frozen})
+  return ConfigDict({**{name: config[name] for name in ('evals', 'eval_examples', 'eval_few', 'mesh')}, 'frozen': frozen})
 
 
 @cli.verb
 def main(argv):
-  flags = cli.parse(argv, __doc__, ('workdir',), changeable, workdir='', split='test')
-  workdir = pathlib.Path(flags.workdir)
-  if not flags.config.evals:
+  workdirs = [flag for flag in argv if flag.startswith('--workdir=')]
+  shared = [flag for flag in argv if flag not in workdirs]
+  every = [cli.parse([*shared, flag], __doc__, ('workdir',), changeable, workdir='', split='test', out='')
+           for flag in workdirs or ['--workdir=']]
+  if len(every) > 1 and not every[0].out:
+    raise core.InputError('--out=DIR is missing: where the report on several workdirs goes')
+  if not all(flags.config.evals for flags in every):
     raise core.InputError('config.evals names no evaluator: --config.evals=score')
+  out = pathlib.Path(every[0].out or every[0].workdir)
+  try:
+    out.mkdir(parents=True, exist_ok=True)
+  except OSError as e:
+    raise core.InputError(f'--out={out} can not be written: {e.strerror}') from None
+  measured = [measure(flags) for flags in every]
+  content = [{name: run[name] for name in ('workdir', 'step', 'state_sha256', 'split', 'examples', 'metrics')} for run in measured]
+  for name, text in (('report.json', json.dumps({'runs': content}, indent=1) + '\n'), ('report.html', report.html(measured))):
+    partial = out / f'{name}.partial'
+    partial.write_text(text)
+    partial.replace(out / name)
+  print(f'{out}/report.html')
+
+
+def measure(flags) -> dict:
+  """A run of report.json, and what `report.html` wants beside it; prints the metrics."""
+  workdir = pathlib.Path(flags.workdir)
   run, state = runs.load(workdir, lambda config: config.update(flags.config))
   found = evals.make(run, flags.split)(state)
-  result = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'split': flags.split,
-            'examples': run.config.eval_examples, 'metrics': {}}
+  metrics = {}
   for name, value in found.items():
     value = np.asarray(value, np.float64)
-    entry = {'mean': float(value.mean())}
+    if name.endswith('_stderr') and name.removesuffix('_stderr') in metrics:
+      metrics[name.removesuffix('_stderr')]['stderr'] = float(value)
+      continue
+    metrics[name] = {'mean': float(value.mean())}
     if value.ndim:
-      entry |= {'stderr': float(value.std(ddof=1) / len(value)**.5), 'seeds': value.tolist()}
-    result['metrics'][name] = entry
-    print(f'{name:40s} {entry["mean"]:.4f}' + (f' +- {entry["stderr"]:.4f}' if value.ndim else ''))
-  (workdir / 'evaluation.json').write_text(json.dumps(result, indent=1) + '\n')
+      metrics[name] |= {'stderr': float(value.std(ddof=1) / len(value)**.5), 'seeds': value.tolist()}
+  print(f'{workdir}, step {int(state.step)}')
+  for name, entry in metrics.items():
+    print(f'{name:40s} {entry["mean"]:.4f}' + (f' +- {entry["stderr"]:.4f}' if 'stderr' in entry else ''))
+  return {'workdir': str(workdir), 'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'split': flags.split,
+          'examples': run.config.eval_examples, 'metrics': metrics, 'config': configs.plain(run.config), 'manifest': manifest.read(workdir),
+          'rows': log.read(workdir / 'metrics.jsonl'), 'pictures': pictures.make(run, state)}
 
 
 if __name__ == '__main__':

@@ -58,7 +58,8 @@ def _train(config, workdir, force, held):
   turns = max(role.turns for role in game.family.roles.values())
   if turns * config.batch_size > source.size:
     raise core.InputError(f'a step takes {turns} x {config.batch_size} examples, the training set has {source.size}: lower batch_size')
-  evaluate = evaluators.make(game)
+  evaluators.named(config)
+  evaluate = evaluators.make(game) if config.eval_every else None   # which prepares what it compares with
   chief = jax.process_index() == 0
   say = print if chief else lambda text: None
   changes, refused = [], None

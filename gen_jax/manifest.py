@@ -19,12 +19,15 @@ def environment(mesh) -> dict:
       'git_clean': _git(root, 'status', '--porcelain', '--untracked-files=no') == '',
       'python': platform.python_version(),
       'packages': {name: importlib.metadata.version(name) for name in PACKAGES},
-      'device_kind': jax.devices()[0].device_kind,
-      'machine': _processor(),
       'processes': jax.process_count(),
       'mesh': dict(mesh.shape),
-      'xla_flags': os.environ.get('XLA_FLAGS', ''),
+      **numerics(),
   }
+
+
+def numerics() -> dict:
+  """What the last bits of one computation depend on."""
+  return {'jax': jax.__version__, 'device_kind': jax.devices()[0].device_kind, 'machine': _processor(), 'xla_flags': os.environ.get('XLA_FLAGS', '')}
 
 
 def write(workdir: pathlib.Path, content: dict):

@@ -133,8 +133,8 @@ def examples_at_once(run: Run) -> int:
   return math.ceil(100 / parts) * parts
 
 
-def mapped(run: Run, f):
-  """f(state, batch of arrays, keys) over any number of examples N, in calls of one size (one compilation): numpy in, numpy out.
+def chunked(run: Run, f):
+  """f(state, batch of arrays, keys) over any number of examples N, in calls of one size (one compilation): yields numpy parts, in order.
 
   Under seeds, keys are [S] and the arrays [S, N, ...]. Example i's key is folded from its position, so it is the same for any N.
   """
@@ -147,20 +147,28 @@ def mapped(run: Run, f):
     return jax.lax.with_sharding_constraint(out, NamedSharding(run.mesh, P()))
 
   def g(state, key, n, arrays):
-    parts = []
     for start in range(0, n, size):
       # Positions past the end fill the last call up and are dropped.
       positions = np.arange(start, start + size)
       there = np.minimum(positions, n - 1)
       part = jax.tree.map(lambda a, there=there: np.take(a, there, axis=axis), arrays)
-      parts.append(jax.device_get(call(state, key, positions, part)))
-    joined = jax.tree.map(lambda *p: np.concatenate(p, axis=axis), *parts)
-    return jax.tree.map(lambda a: np.take(a, np.arange(n), axis=axis), joined)
+      out = jax.device_get(call(state, key, positions, part))
+      yield jax.tree.map(lambda a, start=start: np.take(a, np.arange(min(size, n - start)), axis=axis), out)
   return g
 
 
-def sampler(run: Run):
-  """(state, key, condition [N] or None, n) -> x_N, or [S, N, ...] under seeds. Raises InputError for a family that does not sample."""
+def mapped(run: Run, f):
+  """As `chunked`, in one piece."""
+  parts, axis = chunked(run, f), core.batch_axis(run.family)
+
+  def g(state, key, n, arrays):
+    return jax.tree.map(lambda *p: np.concatenate(p, axis=axis), *parts(state, key, n, arrays))
+  return g
+
+
+def sampler(run: Run, mapped=mapped):
+  """(state, key, condition [N] or None, n) -> x_N, or [S, N, ...] under seeds; its parts with `chunked`. Raises InputError for a family that does
+  not sample."""
   if run.family.sample is None:
     raise core.InputError(f'the family {run.config.family.name} does not sample')
   call = mapped(run, lambda state, arrays, keys: run.family.sample(state, keys, arrays.get('condition')))

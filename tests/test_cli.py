@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from processes import ROOT, SMALL, edit, finish, start
 
-from gen_jax import checkpoint, cli, evaluate, manifest, replay, run, sample, train
+from gen_jax import blind, checkpoint, cli, evaluate, manifest, replay, run, sample, train
 from gen_jax import config as configs
 from gen_jax.data import mnist
 
@@ -184,6 +184,28 @@ def test_evaluate_refuses(fails, workdir):
   assert "no 'fid9' in" in fails(evaluate.main, f'--workdir={workdir}', '--config.evals=fid9')
   assert 'no such field in the config: seed' in fails(evaluate.main, f'--workdir={workdir}', '--config.seed=3')
   assert "split 'train2'" in fails(evaluate.main, f'--workdir={workdir}', '--config.evals=score', '--split=train2')
+  assert '--workdir is missing' in fails(evaluate.main, '--config.evals=score')
+  two = [f'--workdir={workdir}', f'--workdir={workdir}/nowhere', '--config.evals=modes']
+  assert 'nowhere is not a workdir' in fails(evaluate.main, *two, f'--out={workdir}/both')
+  assert '--out=DIR is missing' in fails(evaluate.main, *two[:1], *two[:1], two[2])
+  assert 'can not be written' in fails(evaluate.main, two[0], two[2], f'--out={workdir}/config.json/both')
+  assert not list(workdir.glob('**/report.*'))
+
+
+def test_blind_refuses(fails, workdir, tmp_path):
+  page = f'--out={tmp_path}/page.html'
+  assert '--workdir and --out, or --score' in fails(blind.main)
+  assert '--workdir and --out, or --score' in fails(blind.main, f'--workdir={workdir}', '--score=x.json')
+  assert '--out is missing' in fails(blind.main, f'--workdir={workdir}')
+  assert 'ends in .html' in fails(blind.main, f'--workdir={workdir}', '--out=x.png')
+  assert 'at least 1' in fails(blind.main, f'--workdir={workdir}', page, '--pairs=0')
+  assert 'for images' in fails(blind.main, f'--workdir={workdir}', page)
+  assert 'cannot be read' in fails(blind.main, f'--score={tmp_path}/nowhere.json')
+  for content in ('', '{', '[]', '{"judgements": []}', '{"judgements": 3}', '{"judgements": [{"chosen": "left"}]}', '{"judgements": ["left"]}',
+                  '\xff', '{"judgements": [{"chosen": "left", "real": "up"}]}', '{"judgements": [{"chosen": [], "real": {}}]}',
+                  '{"judgements": {"a": 1}}'):
+    (tmp_path / 'judgements.json').write_bytes(content.encode('latin-1'))
+    assert 'no judgements.json' in fails(blind.main, f'--score={tmp_path}/judgements.json')
 
 
 def test_replay_refuses_what_is_not_finished(fails, workdir, tmp_path):

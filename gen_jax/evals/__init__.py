@@ -1,30 +1,200 @@
-"""Evaluators, one file each: `make(run, split) -> (state, samples) -> {name: number}`, for a run of one seed.
+"""Evaluators, one file each: `NEEDS` and `make(run, split) -> (state, samples) -> {name: number or (number, standard error)}`, for a run of one seed.
 
-samples = {'x': [N, ...], 'condition': [N] or absent}: ONE draw that all evaluators share; None for a family that does not sample.
+NEEDS names what the evaluator reads of a `Draw`: 'moments', 'features', 'logits', 'x'. All evaluators share ONE draw of samples, made chunk by
+chunk: moments stream, and nothing is kept that no evaluator needs. What is measured with an extractor carries its name, `fid@fmnist-cnn:1a2b3c4d`.
+A family that does not sample is refused, unless the module has WITHOUT_SAMPLES = True: then `samples` may be None.
 """
+import hashlib
+import json
+import os
+from typing import NamedTuple
+
 import jax
 import numpy as np
 
-from gen_jax import core
+from gen_jax import core, data, extractors, manifest
 from gen_jax import run as runs
+from gen_jax.modalities import image
+
+OF_FEATURES = {'moments', 'features', 'logits'}
+CHUNK = 500   # images that an extractor sees at once
+
+
+class Moments(NamedTuple):
+  """Of features, in float64."""
+  count: int
+  mean: np.ndarray           # [F]
+  scatter: np.ndarray        # [F, F], the sum of the squares about the mean
+
+  @property
+  def covariance(self):
+    return self.scatter / (self.count - 1)
+
+  def with_more(self, features_NxF) -> 'Moments':
+    """Pairwise update (Chan, Golub and LeVeque 1979): the same for any chunks, to rounding."""
+    x = np.asarray(features_NxF, np.float64)
+    n, mean = len(x), x.mean(0)
+    centred, moved, total = x - mean, mean - self.mean, self.count + n
+    return Moments(total, self.mean + moved * n / total, self.scatter + centred.T @ centred + np.outer(moved, moved) * self.count * n / total)
+
+
+def no_moments(size: int) -> Moments:
+  return Moments(0, np.zeros(size), np.zeros((size, size)))
+
+
+class Draw(NamedTuple):
+  """N examples as evaluators see them: samples, or real ones of a split. What nobody needs is None."""
+  condition: np.ndarray | None          # [N]; of samples, the class that was asked for, None where none can be
+  moments: Moments | None = None
+  features: np.ndarray | None = None    # [N, F] float32
+  logits: np.ndarray | None = None      # [N, C] float32
+  x: np.ndarray | None = None           # [N, ...] uint8, or float32 where x is unbounded
+
+
+def named(config) -> dict:
+  """The modules that config.evals names. Raises InputError for one that there is not."""
+  return {name: core.module('evals', name) for name in config.evals.split(',') if name}
 
 
 def make(run, split: str = 'validation'):
-  """state -> {'evaluator/name': number, or [S] under seeds}, by the evaluators that config.evals names, against a split."""
-  names = [name for name in run.config.evals.split(',') if name]
+  """state -> {'evaluator/name@extractor': number, or [S] under seeds}, by the evaluators that config.evals names, against a split."""
+  modules = named(run.config)
+  for name, module in modules.items():
+    if run.family.sample is None and module.NEEDS and not getattr(module, 'WITHOUT_SAMPLES', False):
+      raise core.InputError(f'{name} is of samples, and the family {run.config.family.name} makes none: leave it out of config.evals')
   one = runs.alone(run)
-  evaluators = {name: core.module('evals', name).make(one, split) for name in names}
-  draw = runs.sampler(one) if names and one.family.sample else None
-  n, classes = run.config.eval_examples, run.spec.classes
-  condition = np.arange(n, dtype=np.int32) % classes if classes else None
+  evaluators = {name: module.make(one, split) for name, module in modules.items()}
+  needs = {need for module in modules.values() for need in module.NEEDS}
+  used = extractor(one) if needs & OF_FEATURES else None
+  draw = runs.sampler(one, runs.chunked) if needs and one.family.sample else None
+  n = run.config.eval_examples
+  condition = np.arange(n, dtype=np.int32) % run.spec.classes if conditional(one) else None
 
   def evaluate(state) -> dict:
     rows = []
     for i, part in enumerate(runs.parts(run, one, state)):
-      samples = None
-      if draw:
-        samples = {'x': draw(part, core.fold(jax.random.key(run.config.seed + i), 'evaluate'), condition, n)}
-        samples |= {} if condition is None else {'condition': condition}
-      rows.append({f'{name}/{k}': v for name, f in evaluators.items() for k, v in f(part, samples).items()})
+      key = core.fold(jax.random.key(run.config.seed + i), 'evaluate')
+      samples = collect(draw(part, key, condition, n), condition, run.spec, used, needs) if draw else None
+      found = {}
+      for name, f in evaluators.items():
+        for k, v in f(part, samples).items():
+          k = name if k == name else f'{name}/{k}'
+          k += f'@{used.name}' if OF_FEATURES & set(modules[name].NEEDS) else ''
+          found[k], error = v if isinstance(v, tuple) else (v, None)
+          if error is not None and not run.family.seeds:   # several seeds have an error of their own
+            found[f'{k}_stderr'] = error
+      rows.append(found)
     return {k: np.array([row[k] for row in rows]) if run.family.seeds else rows[0][k] for k in rows[0]}
   return evaluate
+
+
+def conditional(run) -> bool:
+  """Whether the family is asked for classes: whether its sampling program reads them. Of labels that nobody reads, no metric means anything."""
+  if not run.spec.classes or run.family.sample is None:
+    return False
+  # Without a mesh, whose program hands on all it is given.
+  family, key = core.module('families', run.config.family.name).make(run.config, run.spec), jax.random.key(0)
+  state = jax.eval_shape(lambda: core.create(family, key, runs.example(run.spec)))
+  program = jax.make_jaxpr(family.sample)(state, key[None], np.zeros(1, np.int32)).jaxpr
+  return any(program.invars[-1] is x for equation in program.eqns for x in equation.invars)
+
+
+def extractor(run) -> extractors.Extractor:
+  return extractors.make(run.config.frozen.extractor, run.config.data.name, run.spec)
+
+
+def collect(chunks, condition, spec, extractor, needs) -> Draw:
+  """A Draw of chunks of examples, x as families make or sources store it. Raises RunError for samples that are not finite or out of range."""
+  needs, kept, moments = set(needs), {name: [] for name in needs}, None
+  if extractor is not None:
+    apply, moments = jax.jit(extractor.apply), no_moments(extractor.size)
+  for x in _evened(stored(x, spec) for x in chunks):
+    if extractor is not None:
+      # The last call is filled up: one shape, one compilation.
+      filled = np.concatenate([x, np.zeros((CHUNK - len(x), *x.shape[1:]), x.dtype)])
+      features, logits = (None if v is None else v[:len(x)] for v in jax.device_get(apply(extractor.params, filled)))
+      if 'moments' in needs:
+        moments = moments.with_more(features)
+      for name, value in (('features', features), ('logits', logits)):
+        if name in needs:
+          kept[name].append(value)
+    if 'x' in needs:
+      kept['x'].append(x)
+  joined = {name: np.concatenate(parts) for name, parts in kept.items() if parts and parts[0] is not None}
+  return Draw(condition, moments if 'moments' in needs else None, **joined)
+
+
+def _evened(chunks):
+  """The same examples, CHUNK at once but for the last: an extractor takes as long for a chunk that is filled up."""
+  left = None
+  for x in chunks:
+    left = x if left is None else np.concatenate([left, x])
+    while len(left) >= CHUNK:
+      yield left[:CHUNK]
+      left = left[CHUNK:]
+  if left is not None and len(left):
+    yield left
+
+
+def stored(x, spec):
+  """x in the form that data sets are stored in, uint8 where it is bounded: what is compared has the same 256 levels."""
+  if x.dtype == np.uint8:
+    return x
+  broken = ~np.isfinite(x).reshape(len(x), -1).all(1)
+  if broken.any():
+    raise core.RunError(f'{broken.sum()} of {len(x)} samples are not finite')
+  if tuple(x.shape[1:]) != tuple(spec.shape):
+    raise core.RunError(f'samples of shape {x.shape[1:]}, the data is {tuple(spec.shape)}')
+  if not spec.bounded:
+    return x
+  if np.abs(x).max() > 1 + 1e-3:
+    raise core.RunError(f'samples reach {np.abs(x).max():.3g}, beyond [-1, 1]')
+  return image.to_uint8(x)
+
+
+def real(run, split: str, needs, n: int | None = None) -> Draw:
+  """The real examples of a split as a Draw: at most n of them (None: config.eval_examples), spread over the split.
+
+  Features lie on disk beside the data (`cached`).
+  """
+  source = data.make(run.config, split)
+  n = min(n or run.config.eval_examples, source.size)
+  taken = source.take(data.Plan(0, source.size, n)(0))
+  found = Draw(taken.get('condition'), x=taken['x'] if 'x' in needs else None)
+  if not OF_FEATURES & set(needs):
+    return found
+  used = extractor(run)
+  names = {'features', 'logits'} if used.classes else {'features'}
+  # A folder's images have the checksum of their files at any size.
+  key = {'data': source.checksum, 'shape': source.spec.shape, 'split': split, 'examples': n, 'extractor': used.name}
+  kept = cached(key, names, lambda: collect([taken['x']], None, run.spec, used, names)._asdict())
+  return found._replace(moments=no_moments(used.size).with_more(kept['features']), features=kept['features'], logits=kept.get('logits'))
+
+
+def cached(key: dict, names, make) -> dict[str, np.ndarray]:
+  """The arrays `names` of what `make()` returns, from a file beside the data where it has been made: under key, which says all that they depend on,
+  and this machine's numerics. Raises InputError for a file there that cannot be read or is of something else."""
+  key = json.dumps({**key, **manifest.numerics()})
+  path = data.directory() / 'references' / f'{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz'
+  if not path.exists():
+    fresh = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f'.{os.getpid()}.partial')
+    with open(partial, 'wb') as f:
+      np.savez(f, key=key, **{name: fresh[name] for name in names})
+    partial.replace(path)
+  try:
+    with np.load(path) as file:
+      there, kept = str(file['key']), {name: file[name] for name in names}
+  except Exception as e:   # a damaged zip raises OSError, ValueError, KeyError, BadZipFile, NotImplementedError, struct.error ...
+    raise core.InputError(f'{path} cannot be read ({e}): delete it, and it is made again') from None
+  if there != key:
+    raise core.InputError(f'{path} is of {there}, not of {key}: delete it, and it is made again')
+  return kept
+
+
+def enough(run, moments: Moments, what: str):
+  """Raises InputError where a covariance has fewer examples than features, unless config.eval_few allows it."""
+  if moments.count <= len(moments.mean) and not run.config.eval_few:
+    raise core.InputError(f'{what}: {moments.count} examples for {len(moments.mean)} features give a singular covariance and a number far too large: '
+                          'more config.eval_examples, or config.eval_few=True to have it all the same')

@@ -1,28 +1,21 @@
-"""How many samples a classifier takes for the class that was asked for. The classifier is a run of its own, in config.frozen.ruler."""
-import jax
-import numpy as np
+"""How many samples the extractor takes for the class that was asked for, and how many real examples for what they are."""
+from gen_jax import core, evals
 
-from gen_jax import checkpoint, core
-from gen_jax import run as runs
+NEEDS = ('logits',)
+
+
+def accuracy(draw: evals.Draw):
+  right = draw.logits.argmax(-1) == draw.condition
+  return float(right.mean()), float(right.std() / len(right)**.5)
 
 
 def make(run, split):
-  """Raises InputError without a ruler, for one of other images or classes, and for a family that is not asked for classes."""
-  if not run.config.frozen.ruler:
-    raise core.InputError('agreement needs a classifier: train configs/<data>_classifier.py and give --config.frozen.ruler=WORKDIR')
-  if run.family.sample is None or not run.spec.classes:
-    raise core.InputError('agreement is for families that sample a class')
-  ruler, ruler_state = runs.load(run.config.frozen.ruler)
-  if ruler.config.family.name != 'classifier' or (ruler.spec.shape, ruler.spec.classes) != (run.spec.shape, run.spec.classes):
-    raise core.InputError(f'{run.config.frozen.ruler} is a {ruler.config.family.name} of {ruler.spec}; the samples are {run.spec}')
-  judge = runs.mapped(ruler, ruler.family.score)
-  name = checkpoint.state_sha256(ruler_state)[:8]   # a score is only comparable under the same ruler
-
-  def accuracy(x, condition):
-    key = jax.random.key(0)
-    return float(np.mean(judge(ruler_state, key, len(x), {'x': x, 'condition': condition})['accuracy']))
-  real = runs.held_out(run, split, run.config.eval_examples)
-
-  def evaluate(state, samples):
-    return {f'samples_{name}': accuracy(**samples), f'{split}_{name}': accuracy(**real)}
-  return evaluate
+  """Raises InputError for an extractor that names no classes or others, and for a family that is not asked for classes."""
+  if not evals.conditional(run):
+    raise core.InputError('agreement is for families that are asked for a class: this one draws without')
+  ruler = evals.extractor(run)
+  if ruler.classes != run.spec.classes:
+    raise core.InputError(f'agreement needs a classifier of {run.spec.classes} classes, {ruler.name} has {ruler.classes}: train '
+                          'configs/<data>_classifier.py and give --config.frozen.extractor=WORKDIR')
+  real = evals.real(run, split, NEEDS)
+  return lambda state, samples: {'samples': accuracy(samples), split: accuracy(real)}

@@ -5,6 +5,8 @@ import numpy as np
 from gen_jax import core
 from gen_jax.data import gaussians
 
+NEEDS = ('x',)
+
 
 def count(x_Nx2):
   """{'covered': of 25, 'high_quality': share of samples, 'kl': of the modes' shares from uniform, in nats; inf if none is covered}."""
@@ -19,4 +21,4 @@ def count(x_Nx2):
 def make(run, split):
   if run.config.data.name != 'gaussians':
     raise core.InputError(f'modes counts those of the data set gaussians, not {run.config.data.name}')
-  return lambda state, samples: count(samples['x'])
+  return lambda state, samples: count(samples.x)

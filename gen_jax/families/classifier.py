@@ -11,9 +11,16 @@ class Classifier(nn.Module):
   encoder: nn.Module
   classes: int
 
-  @nn.compact
+  def setup(self):
+    self.head = nn.Dense(self.classes)
+
+  def features(self, x_B):
+    """(features [B, F], logits [B, classes])."""
+    h_BxF = self.encoder(x_B)
+    return h_BxF, self.head(h_BxF)
+
   def __call__(self, x_B):
-    return nn.Dense(self.classes)(self.encoder(x_B))
+    return self.features(x_B)[1]
 
 
 def make(config, spec) -> core.Family:

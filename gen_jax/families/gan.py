@@ -74,9 +74,11 @@ def make(config, spec) -> core.Family:
     u = penalties.spectral_init(params['discriminator'], core.fold(key, 'spectral')) if o.spectral else {}
     return params, {'discriminator': u, 'generator': {}}, {}
 
+  def latents(keys_B):
+    return jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(core.fold(keys_B, 'latent'))
+
   def generate(params, keys_B, condition_B):
-    z_BxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(core.fold(keys_B, 'latent'))
-    return G.apply({'params': params}, z_BxZ, condition_B)
+    return G.apply({'params': params}, latents(keys_B), condition_B)
 
   def discriminate(params, u):
     """The discriminator as a function of images, and the spectral vectors after it."""
@@ -117,8 +119,14 @@ def make(config, spec) -> core.Family:
       metrics['accuracy'] = (fake_BxC.argmax(-1) == condition_B).astype(jnp.float32)
     return loss_B, core.Aux(metrics)
 
+  def prior(state, keys_N):
+    return latents(keys_N)
+
+  def decode(state, z_NxZ, condition_N=None):
+    return G.apply({'params': state.averaged('generator')}, z_NxZ, condition_N)
+
   def sample(state, keys_N, condition_N=None):
-    return generate(state.averaged('generator'), keys_N, condition_N)
+    return decode(state, prior(state, keys_N), condition_N)
 
   def score(state, batch, keys_B):
     """The discriminator's logit: its gap between training and held-out examples is what it has learnt by heart."""
@@ -130,4 +138,4 @@ def make(config, spec) -> core.Family:
   return core.Family(init, {
       'discriminator': optimizers.role(config.roles.discriminator, config.steps, discriminator_loss, after, update=keep),
       'generator': optimizers.role(config.roles.generator, config.steps, generator_loss),
-  }, sample, score)
+  }, sample, score, prior=prior, decode=decode)

@@ -2,8 +2,10 @@
 
 Also beta-VAE (Higgins et al. 2017) with warm-up, the conditional VAE (Sohn et al. 2015) and the importance-weighted bound (Burda et al. 2016,
 https://arxiv.org/abs/1509.00519). A deterministic autoencoder samples from a normal distribution fitted to its latents, as regularised
-autoencoders do (Ghosh et al. 2020, https://arxiv.org/abs/1903.12436). One role: model.
+autoencoders do (Ghosh et al. 2020, https://arxiv.org/abs/1903.12436), or from a mixture of them. Roles: model, and prior where there is a mixture.
 """
+import math
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -20,8 +22,9 @@ DEFAULTS = dict(
     importance_samples=1,       # k > 1 trains the importance-weighted bound
     score_samples=64,           # k of the bound that `score` reports
     noise=0.,                   # standard deviation of Gaussian noise on what the encoder sees
-    binarize=False,             # draw binary pixels afresh each step (dynamic binarisation)
+    binarize='',                # pixels for the bernoulli likelihood: 'dynamic' draws them afresh each step, 'threshold' cuts at grey, '' leaves grey
     condition=False,            # on labels
+    mixture=0,                  # K > 0: a second role fits K Gaussians to the latents of a deterministic autoencoder
 )
 
 MEMORY = .99   # of the moments of a deterministic autoencoder's latents, per turn
@@ -56,19 +59,27 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'family.condition needs labels, and {config.data.name} has none')
   if not spec.bounded and o.likelihood not in ('gaussian', 'gaussian_learned'):
     raise core.InputError(f'family.likelihood={o.likelihood!r} is for x in [-1, 1], and {config.data.name} is unbounded: use gaussian')
-  if o.binarize and o.likelihood != 'bernoulli':
-    raise core.InputError('family.binarize goes with the bernoulli likelihood')
+  if o.binarize not in ('', 'dynamic', 'threshold') or o.binarize and o.likelihood != 'bernoulli':
+    raise core.InputError(f"family.binarize={o.binarize!r}: '', or dynamic or threshold with the bernoulli likelihood")
   if o.importance_samples > 1 and o.posterior == 'deterministic':
     raise core.InputError('family.importance_samples > 1 needs the gaussian posterior')
   deterministic = o.posterior == 'deterministic'
+  pixels = {'bernoulli': f'_{o.binarize or "grey"}', 'logistic': '_8bit'}.get(o.likelihood, '')
+  if o.mixture and (not deterministic or o.condition):
+    raise core.InputError('family.mixture is of the latents of a deterministic posterior without a condition')
   encoder, decoder = core.module('networks', config.network.name).make(config.network, spec)
   decoder = decoder.clone(channels=spec.shape[-1] * likelihood.outputs)
   net = Autoencoder(encoder, decoder, o.latent, spec.classes if o.condition else 0)
 
   def init(key, batch):
     params = net.init(core.fold(key, 'model'), batch['x'], batch.get('condition'))['params']
-    moments = {'weight': jnp.zeros(()), 'mean': jnp.zeros(o.latent), 'second': jnp.zeros((o.latent, o.latent))}
-    return {'model': params}, {'model': moments if deterministic else {}}, {}
+    moments = {'mean': jnp.zeros(o.latent), 'second': jnp.eye(o.latent)}   # of the standard normal, soon forgotten
+    params, variables = {'model': params}, {'model': moments if deterministic else {}}
+    if o.mixture:
+      params['prior'] = {'logit': jnp.zeros(o.mixture), 'mean': jax.random.normal(core.fold(key, 'prior'), (o.mixture, o.latent)),
+                         'precision': jnp.zeros((o.mixture, o.latent, o.latent))}
+      variables['prior'] = {}
+    return params, variables, {}
 
   def encode(params, x_B, condition_B):
     return net.apply({'params': params}, x_B, condition_B, method='encode')
@@ -80,6 +91,8 @@ def make(config, spec) -> core.Family:
     """x as the likelihood sees it."""
     if not o.binarize:
       return batch['x']
+    if o.binarize == 'threshold':
+      return jnp.where(batch['x'] > 0, 1., -1.)
     return jax.vmap(lambda x, key: jnp.where(jax.random.bernoulli(key, (x + 1) / 2), 1., -1.))(batch['x'], core.fold(keys_B, 'binarize'))
 
   def noised(x_B, keys_B):
@@ -117,24 +130,53 @@ def make(config, spec) -> core.Family:
   def update(moments, found, key):
     if not deterministic:
       return moments
-    return jax.tree.map(lambda old, new: MEMORY * old + (1 - MEMORY) * new, moments, {'weight': jnp.ones(()), **found})
+    return jax.tree.map(lambda old, new: MEMORY * old + (1 - MEMORY) * new, moments, found)
+
+  def fitted(state):
+    """(mean, Cholesky factor of the covariance) of a deterministic autoencoder's latents."""
+    mean, second = state.variables['model']['mean'], state.variables['model']['second']
+    return mean, jnp.linalg.cholesky(second - jnp.outer(mean, mean) + 1e-4 * jnp.eye(o.latent))
+
+  def factors(own):
+    """Of the components' precisions P P^T, [K, Z, Z]: lower triangular, positive on the diagonal, 1 at the start."""
+    raw = own['precision']
+    return jnp.tril(raw, -1) + jnp.eye(o.latent)[None] * jnp.exp(raw)
+
+  def prior_loss(own, state, batch, keys_B, key):
+    """-log of the mixture at the whitened latents, which stay of one scale while the encoder learns."""
+    z_BxZ, _ = encode(state.params['model'], observed(batch, keys_B), batch.get('condition'))
+    mean, root = fitted(state)
+    w_BxZ = jax.scipy.linalg.solve_triangular(root, (z_BxZ - mean[None]).T, lower=True).T
+    P_KxZxZ = factors(own)
+    u_KxBxZ = jnp.einsum('kbz,kzy->kby', w_BxZ[None] - own['mean'][:, None], P_KxZxZ)
+    log_p_KxB = losses.standard_normal(u_KxBxZ) + jnp.log(jnp.diagonal(P_KxZxZ, axis1=1, axis2=2)).sum(-1)[:, None]
+    return -jax.nn.logsumexp(jax.nn.log_softmax(own['logit'])[:, None] + log_p_KxB, axis=0), core.Aux({})
 
   def prior(state, keys_N):
     z_NxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(core.fold(keys_N, 'latent'))
     if not deterministic:
       return z_NxZ
-    moments = state.variables['model']
-    weight = jnp.maximum(moments['weight'], 1e-9)   # before the first step there are no moments: all zeros
-    mean = moments['mean'] / weight
-    covariance = moments['second'] / weight - jnp.outer(mean, mean) + 1e-4 * jnp.eye(o.latent)
-    return mean[None] + z_NxZ @ jnp.linalg.cholesky(covariance).T
+    if o.mixture:
+      own = state.averaged('prior')
+      k_N = jax.vmap(lambda key: jax.random.categorical(key, own['logit']))(core.fold(keys_N, 'component'))
+      z_NxZ = own['mean'][k_N] + jax.vmap(lambda P, z: jax.scipy.linalg.solve_triangular(P.T, z))(factors(own)[k_N], z_NxZ)
+    mean, root = fitted(state)
+    return mean[None] + z_NxZ @ root.T
+
+  def shown(out):
+    x = likelihood.mean(out)   # a Gaussian's mean may lie outside
+    return jnp.clip(x, -1, 1) if spec.bounded else x
+
+  def mean(state, z_NxZ, condition_N=None):
+    """Of the likelihood."""
+    return shown(decode(state.averaged('model'), z_NxZ, condition_N))
 
   def sample(state, keys_N, condition_N=None):
-    """The mean of the likelihood at z from the prior."""
-    return likelihood.mean(decode(state.averaged('model'), prior(state, keys_N), condition_N))
+    return mean(state, prior(state, keys_N), condition_N)
 
   def score(state, batch, keys_B):
-    """Bounds on log p(x) in nats, or the reconstruction's log-likelihood of an autoencoder."""
+    """Bounds on log p(x) in nats, named by what x is (no density compares with a probability, nor grey pixels with binary ones), and in bits per
+    dimension where x has 256 levels; or the reconstruction's log-likelihood of an autoencoder."""
     params, condition_B = state.averaged('model'), batch.get('condition')
     x_B = observed(batch, keys_B)
     mean_BxZ, log_scale_BxZ = encode(params, x_B, condition_B)
@@ -143,13 +185,18 @@ def make(config, spec) -> core.Family:
     # A loop, for memory; nothing is differentiated here, so it is fast on CPU too.
     log_w_KxB = jax.lax.map(lambda i: log_weight(params, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i)),
                             jnp.arange(o.score_samples))
-    return {'elbo': log_w_KxB.mean(0), f'iwae_{o.score_samples}': jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.score_samples),
-            'kl': losses.kl_to_standard_normal(mean_BxZ, log_scale_BxZ)}
+    bounds = {'elbo': log_w_KxB.mean(0), f'iwae_{o.score_samples}': jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.score_samples)}
+    found = {f'{name}{pixels}': value for name, value in bounds.items()}
+    if o.likelihood == 'logistic':
+      found |= {f'bits_per_dim_{name}{pixels}': -value / (math.log(2) * math.prod(spec.shape)) for name, value in bounds.items()}
+    return {**found, 'kl': losses.kl_to_standard_normal(mean_BxZ, log_scale_BxZ)}
 
   def reconstruct(state, batch, keys_B):
     params, condition_B = state.averaged('model'), batch.get('condition')
     mean_BxZ, _ = encode(params, noised(observed(batch, keys_B), keys_B), condition_B)
-    return likelihood.mean(decode(params, mean_BxZ, condition_B))
+    return shown(decode(params, mean_BxZ, condition_B))
 
-  role = optimizers.role(config.roles.model, config.steps, loss, update=update)
-  return core.Family(init, {'model': role}, sample, score, reconstruct)
+  roles = {'model': optimizers.role(config.roles.model, config.steps, loss, update=update)}
+  if o.mixture:
+    roles['prior'] = optimizers.role(config.roles.prior, config.steps, prior_loss)
+  return core.Family(init, roles, sample, score, reconstruct, prior, mean)

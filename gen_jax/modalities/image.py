@@ -15,7 +15,7 @@ def grid(x, columns: int) -> np.ndarray:
   """Images [N, H, W, C] in [-1, 1], C 1 or 3, in rows of `columns`: uint8 [H', W', C]. Small ones are enlarged by a whole factor."""
   x = np.asarray(x, np.float32)
   times = max(1, 64 // max(x.shape[1:3]))
-  x = np.rint((np.clip(x, -1, 1) + 1) * 127.5).astype(np.uint8).repeat(times, axis=1).repeat(times, axis=2)
+  x = to_uint8(x).repeat(times, axis=1).repeat(times, axis=2)
   n, h, w, c = x.shape
   rows = -(-n // columns)
   out = np.full((rows * (h + GAP) - GAP, columns * (w + GAP) - GAP, c), 255, np.uint8)
@@ -23,6 +23,11 @@ def grid(x, columns: int) -> np.ndarray:
     top, left = i // columns * (h + GAP), i % columns * (w + GAP)
     out[top:top + h, left:left + w] = image
   return out
+
+
+def to_uint8(x) -> np.ndarray:
+  """[-1, 1] in 256 levels; what lies outside is cut."""
+  return np.rint((np.clip(x, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
 def save(path, x, columns: int = 10):

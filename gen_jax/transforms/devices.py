@@ -49,7 +49,7 @@ def devices(family: core.Family, mesh: jax.sharding.Mesh) -> core.Family:
   sharded = family._replace(mesh=mesh)
 
   def over(f):
-    """sample, score and reconstruct: examples are independent, so each device does its own."""
+    """All that only reads the state: examples are independent, so each device does its own."""
     def g(state, *arrays):
       specs = tuple(jax.tree.map(lambda _: batch_spec(sharded), a) for a in arrays)
       def local(state, *arrays):
@@ -60,7 +60,8 @@ def devices(family: core.Family, mesh: jax.sharding.Mesh) -> core.Family:
     return f and g
 
   roles = {name: role._replace(gradient=_sharded(role, sharded)) for name, role in family.roles.items()}
-  return sharded._replace(roles=roles, sample=over(family.sample), score=over(family.score), reconstruct=over(family.reconstruct))
+  return sharded._replace(roles=roles, sample=over(family.sample), score=over(family.score), reconstruct=over(family.reconstruct),
+                          prior=over(family.prior), decode=over(family.decode))
 
 
 def _sharded(role, family):

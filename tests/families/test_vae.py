@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from gen_jax import config, core, data
 from gen_jax.families import vae
@@ -118,7 +119,7 @@ def test_an_autoencoders_latents_get_the_normal_they_have(monkeypatch):
   state = exact(f)
   x = np.random.default_rng(2).multivariate_normal(OFFSET + W[0], COVARIANCE, 512).astype(np.float32)   # latents that do not lie around 0
   step = jax.jit(lambda state: f.step(f, state, {'x': x}, keys('step', 512), jax.random.key(0))[0])
-  for _ in range(3):   # no matter how few: what the average starts from does not count
+  for _ in range(800):   # .99^800: what the average starts from is forgotten
     state = step(state)
   drawn = np.asarray(jax.jit(f.sample)(state, keys('sample', 20_000), None))
   made = np.asarray(f.reconstruct(state, {'x': x}, keys('reconstruct', 512)))
@@ -144,7 +145,7 @@ def make(spec=SPEC, **options):
 
 def test_dynamic_binarisation_draws_pixels_by_their_grey():
   """Bernoulli with these means: the reconstruction's loss at logit 0 is log 2 a pixel whatever is drawn, and the draws have the mean (x + 1) / 2."""
-  f = make(binarize=True, posterior='deterministic')
+  f = make(binarize='dynamic', posterior='deterministic')
   state = core.create(f, jax.random.key(0), {'x': jnp.zeros((1, 4, 4, 1)), 'condition': jnp.zeros(1, jnp.int32)})
   flat = jax.tree.map(jnp.zeros_like, state.params['model'])
   grey = {'x': jnp.full((400, 4, 4, 1), .5)}   # white with probability .75
@@ -174,9 +175,42 @@ def test_a_condition_is_used():
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(likelihood='poisson'), 'bernoulli'), (dict(posterior='normal'), 'deterministic'), (dict(binarize=True, likelihood='gaussian'), 'binarize'),
+    (dict(likelihood='poisson'), 'bernoulli'), (dict(posterior='normal'), 'deterministic'),
+    (dict(binarize='dynamic', likelihood='gaussian'), 'binarize'),
     (dict(importance_samples=5, posterior='deterministic'), 'importance_samples'), (dict(condition=True, spec=data.Spec((2,))), 'condition'),
     (dict(spec=data.Spec((2,), bounded=False)), 'unbounded')], ids=lambda o: str(o)[:40])
 def test_what_makes_no_sense_is_refused(options, message):
   with pytest.raises(core.InputError, match=message):
     make(**options)
+
+
+def test_a_mixture_is_its_density_and_its_draws(monkeypatch):
+  """The second role's loss is the negative log-density of the whitened latents, and what it draws has that mixture's moments."""
+  monkeypatch.setattr(mlp, 'make', lambda options, spec: (Affine(Z), Affine(D)))
+  c = config.base('gaussians', 'vae', 'mlp', model={}, prior={})
+  c.family.update(latent=Z, likelihood='gaussian', posterior='deterministic', mixture=2)
+  f = vae.make(c, data.Spec((D,), bounded=False))
+  state = core.create(f, jax.random.key(0), {'x': jnp.zeros((1, D))})
+  model = {**state.params['model'], 'encoder': {'Dense_0': {'kernel': jnp.float32(GAIN.T), 'bias': jnp.zeros(Z)}},
+           'head': {'kernel': jnp.float32(np.eye(Z, 2 * Z)), 'bias': jnp.zeros(2 * Z)}}
+  raw = np.random.default_rng(0).normal(0, .5, (2, Z, Z)).astype(np.float32)
+  means, logit = np.array([[2., 0.], [-1., 1.]], np.float32), np.array([.3, -.4], np.float32)
+  factor = np.tril(raw, -1) + np.stack([np.diag(np.exp(np.diag(r))) for r in raw])
+  covariance, share = np.linalg.inv(factor @ factor.transpose(0, 2, 1)), np.exp(logit) / np.exp(logit).sum()
+  # What whitens: a mean and a covariance.
+  middle, about = np.array([1., -1.]), np.array([[4., .5], [.5, 1.]])
+  root = np.linalg.cholesky(about + 1e-4 * np.eye(Z))
+  moments = {'mean': jnp.float32(middle), 'second': jnp.float32(about + np.outer(middle, middle))}
+  state = state.replace(params={'model': model, 'prior': {'logit': logit, 'mean': means, 'precision': raw}},
+                        variables={'model': moments, 'prior': {}})
+  whitened = lambda z: np.linalg.solve(root, (np.asarray(z, np.float64) - middle).T).T
+
+  w = whitened(f.prior(state, keys('draw', 20_000)))
+  mean = share @ means
+  spread = (share[:, None, None] * (covariance + np.einsum('ki,kj->kij', means - mean, means - mean))).sum(0)
+  np.testing.assert_allclose(w.mean(0), mean, atol=.06)
+  np.testing.assert_allclose(np.cov(w.T), spread, rtol=.05, atol=.05)
+
+  loss, _ = f.roles['prior'].loss(state.params['prior'], state, {'x': jnp.asarray(X)}, keys('loss'), jax.random.key(0))
+  density = sum(p * scipy.stats.multivariate_normal(m, v).pdf(whitened(X @ GAIN.T)) for p, m, v in zip(share, means, covariance))
+  np.testing.assert_allclose(loss, -np.log(density), rtol=1e-4)

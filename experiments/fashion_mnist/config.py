@@ -1,0 +1,53 @@
+"""The rows of the three-minute table: `--config=experiments/fashion_mnist/config.py:ROW` (README.md beside this has the protocol).
+
+STEPS is what took 180 s on the machine that the README names, as `python -m experiments.fashion_mnist.run --calibrate` measured it. A run is a number
+of steps and so replays to the bit; on another machine it takes another time. Learning rates are the published ones, not tuned here.
+"""
+from gen_jax import core
+from gen_jax.config import base
+
+PLAYER = dict(learning_rate=2e-4, b1=.5)
+CRITIC = dict(PLAYER, b1=0., b2=.9)
+
+# What a game is whatever its network: (options of the family, of the discriminator, of the generator).
+GAMES = {
+    'minimax': (dict(loss='minimax'), PLAYER, PLAYER),
+    'nonsaturating': (dict(loss='nonsaturating'), PLAYER, PLAYER),
+    'least_squares': (dict(loss='least_squares'), PLAYER, PLAYER),
+    'wgan': (dict(loss='wasserstein', clip_weights=.01), dict(CRITIC, learning_rate=5e-5, turns=5), dict(CRITIC, learning_rate=5e-5)),
+    'wgan_gp': (dict(loss='wasserstein', penalty='gradient_penalty', penalty_weight=10.), dict(CRITIC, turns=5), CRITIC),
+    'hinge_sn': (dict(loss='hinge', spectral=True), dict(CRITIC, turns=1), CRITIC),
+    'r1r2': (dict(loss='relativistic', penalty='r1r2', penalty_weight=.5), CRITIC, CRITIC),
+    'acgan': (dict(loss='hinge', spectral=True, condition='classifier'), CRITIC, CRITIC),
+    'projection': (dict(loss='nonsaturating', penalty='r1', condition='projection'), PLAYER, PLAYER),
+    'diffaugment': (dict(loss='nonsaturating', augment='translation,cutout'), PLAYER, PLAYER),
+}
+CODERS = {
+    'vae': dict(),
+    'beta_vae': dict(beta=4., beta_warmup=2000),
+    'conditional_vae': dict(condition=True),
+    'autoencoder_mixture': dict(posterior='deterministic', mixture=10),
+}
+
+STEPS = {}
+ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
+          for network in ('mlp', 'conv')), 'acgan_conv', 'projection_conv', 'diffaugment_conv', *(f'{coder}_conv' for coder in CODERS)]
+
+
+def get_config(row=''):
+  if row not in ROWS:
+    raise core.InputError(f'{row!r} is not a row: there are {", ".join(ROWS)}')
+  kind, network = row.rsplit('_', 1)
+  if kind in GAMES:
+    family, discriminator, generator = GAMES[kind]
+    config = base('fashion_mnist', 'gan', network, discriminator=discriminator, generator={**generator, 'ema': .999})
+  else:
+    family = CODERS[kind]
+    roles = {'model': dict(learning_rate=1e-3, ema=.999), **({'prior': dict(learning_rate=1e-3)} if 'mixture' in family else {})}
+    config = base('fashion_mnist', 'vae', network, **roles)
+  config.family.update(latent=64 if kind in GAMES else 32, **family)
+  # A GAN's trajectory is sampled six times, for the time that it takes to reach a quality.
+  steps = STEPS.get(row, 600)
+  config.update(steps=steps, batch_size=64, log_every=steps // 6, sample_every=steps, checkpoint_every=steps // 6, eval_every=steps // 6,
+                eval_examples=2000, evals='fid')
+  return config

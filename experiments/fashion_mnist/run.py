@@ -1,0 +1,123 @@
+"""The three-minute table: trains and evaluates every row under every seed, and writes README.md's table from what is in results/.
+
+  python -m experiments.fashion_mnist.run [--rows=A,B] [--seeds=3] [--runs=runs/fashion_mnist]   # goes on where it stopped
+  python -m experiments.fashion_mnist.run --table                                                # the table alone
+  python -m experiments.fashion_mnist.run --calibrate                                            # steps in 180 s, alone on the machine
+"""
+import argparse
+import importlib
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+from gen_jax import log
+
+HERE = pathlib.Path(__file__).parent
+CONFIG = 'experiments/fashion_mnist/config.py'
+EVALS = 'fid,fid_infinity,kid,prdc,inception_score,agreement,memorisation,cas'
+BUDGET = 180.
+COLUMNS = {'FID': 'fid', 'FID-inf': 'fid_infinity', 'KID x 1000': 'kid', 'precision': 'prdc/precision', 'recall': 'prdc/recall',
+           'density': 'prdc/density', 'coverage': 'prdc/coverage', 'CAS': 'cas/samples'}
+
+
+def verb(name, *flags):
+  subprocess.run([sys.executable, '-m', f'gen_jax.{name}', *flags], check=True)
+
+
+def train(row, seed, workdir, *flags):
+  verb('train', f'--config={CONFIG}:{row}', f'--config.seed={seed}', f'--workdir={workdir}', *flags)
+
+
+def calibrate(row) -> int:
+  """Steps of 180 s, a multiple of 60, from the rate of a short run after its compilation, less what six evaluations and pictures take."""
+  with tempfile.TemporaryDirectory() as workdir:
+    train(row, 0, workdir, '--config.steps=600', '--config.eval_every=0', '--config.evals=', '--config.sample_every=0', '--config.log_every=100',
+          '--config.checkpoint_every=600')
+    rates = [r['time']['steps_per_second'] for r in log.read(pathlib.Path(workdir) / 'metrics.jsonl') if 'steps_per_second' in r.get('time', {})]
+  return int(np.median(rates[1:]) * BUDGET // 60 * 60)
+
+
+def one(row, seed, runs) -> dict:
+  """A run's numbers, kept in results/ROW_SEED.json."""
+  path = HERE / 'results' / f'{row}_{seed}.json'
+  if path.exists():
+    return json.loads(path.read_text())
+  workdir = runs / f'{row}_{seed}'
+  train(row, seed, workdir)
+  conditional = row.startswith(('acgan', 'projection', 'conditional'))
+  names = EVALS if conditional else ','.join(name for name in EVALS.split(',') if name not in ('agreement', 'cas'))
+  began = time.monotonic()
+  verb('evaluate', f'--workdir={workdir}', f'--config.evals={names}', '--config.eval_examples=10000')
+  record = json.loads((workdir / 'manifest.json').read_text())
+  rows = log.read(workdir / 'metrics.jsonl')
+  found = {'row': row, 'seed': seed, 'steps': record['steps'], 'parameters': record['parameters'], 'wall_seconds': record['wall_seconds'],
+           'evaluation_seconds': round(time.monotonic() - began), 'state_sha256': record['state_sha256'], 'jax': record['jax'],
+           'machine': record['machine'], 'curve': [[r['step'], v] for r in rows for k, v in r.items() if k.startswith('fid@')],
+           'metrics': json.loads((workdir / 'report.json').read_text())['runs'][0]['metrics']}
+  path.parent.mkdir(exist_ok=True)
+  if seed == 0:
+    shutil.copy(workdir / 'samples' / f'step_{record["steps"]}.png', HERE / f'{row}.png')
+  path.write_text(json.dumps(found, indent=1) + '\n')
+  return found
+
+
+def value(found, name):
+  return next((v['mean'] for k, v in found['metrics'].items() if k.split('@')[0] == name), None)
+
+
+def seconds_to(found, target):
+  """Of the training that it took until FID on 2,000 samples fell to a target; None if it never did."""
+  step = next((step for step, fid in found['curve'] if fid <= target), None)
+  return step and step / found['steps'] * found['wall_seconds']
+
+
+def table() -> str:
+  results = {}
+  for path in sorted((HERE / 'results').glob('*.json')):
+    found = json.loads(path.read_text())
+    results.setdefault(found['row'], []).append(found)
+  gans = [np.mean([f['curve'][-1][1] for f in fs]) for fs in results.values() if 'vae' not in fs[0]['row'] and 'autoencoder' not in fs[0]['row']]
+  target = float(np.median(gans))
+  titles = ['row', 'seeds', *COLUMNS, f's to FID {target:.1f}', 'parameters', 'steps', 'wall time, s']
+  lines = ['| ' + ' | '.join(titles) + ' |', '|---|' + '---:|' * (len(titles) - 1)]
+  for row, fs in sorted(results.items(), key=lambda item: np.mean([value(f, 'fid') for f in item[1]])):
+    cells = []
+    for title, name in COLUMNS.items():
+      values = np.array([value(f, name) for f in fs if value(f, name) is not None]) * (1000 if 'KID' in title else 1)
+      cells.append('-' if not len(values) else f'{values.mean():.3g}' + (f' ± {values.std(ddof=1) / len(values)**.5:.2g}' if len(values) > 1 else ''))
+    reached = [seconds_to(f, target) for f in fs]
+    cells.append('-' if None in reached else f'{np.mean(reached):.0f}')
+    cells += [f'{fs[0]["parameters"]:,}', f'{fs[0]["steps"]:,}', f'{np.mean([f["wall_seconds"] for f in fs]):.0f}']
+    lines.append(f'| `{row}` | {len(fs)} | ' + ' | '.join(cells) + ' |')
+  return '\n'.join(lines)
+
+
+def main():
+  rows = importlib.import_module('experiments.fashion_mnist.config').ROWS
+  parser = argparse.ArgumentParser(description=__doc__)
+  parser.add_argument('--rows', default=','.join(rows))
+  parser.add_argument('--seeds', type=int, default=3)
+  parser.add_argument('--runs', default='runs/fashion_mnist', type=pathlib.Path)
+  parser.add_argument('--table', action='store_true')
+  parser.add_argument('--calibrate', action='store_true')
+  options = parser.parse_args()
+  chosen = options.rows.split(',')
+  if options.calibrate:
+    for row in chosen:
+      print(f'    {row!r}: {calibrate(row)},', flush=True)
+    return
+  if not options.table:
+    for seed in range(options.seeds):   # a whole table of one seed before the next
+      for row in chosen:
+        one(row, seed, options.runs)
+  print(table())
+
+
+if __name__ == '__main__':
+  main()

@@ -1,0 +1,39 @@
+"""FID's bias in the number of samples, and its value without it (Chong and Forsyth 2020, https://arxiv.org/abs/1911.07023).
+
+FID of N samples is nearly linear in 1 / N: the line through fifteen N, at 1 / N = 0. The number of real examples stays as it is.
+"""
+import numpy as np
+
+from gen_jax import evals
+from gen_jax.evals import fid
+
+NEEDS = ('features',)
+POINTS = 15
+
+
+def curve(features_NxF, real: evals.Moments, seed=0):
+  """([POINTS] numbers of samples, from a tenth of N (more than F where N allows) to N; [POINTS] FIDs, each of a random subset)."""
+  n, size = features_NxF.shape
+  sizes = np.linspace(min(max(n // 10, size + 1), n // 2), n, POINTS).astype(int)
+  rng = np.random.default_rng(seed)
+  subsets = [features_NxF[rng.permutation(n)[:k]] for k in sizes]
+  root = fid.root(real.covariance)
+  return sizes, np.array([fid.between(evals.no_moments(size).with_more(subset), real, root) for subset in subsets])
+
+
+def extrapolated(sizes, fids):
+  """(the line's value at 1 / N = 0, its standard error)."""
+  design = np.stack([np.ones(len(sizes)), 1 / sizes], axis=1)
+  line, residual, *_ = np.linalg.lstsq(design, fids)
+  variance = (residual[0] if len(residual) else 0.) / (len(sizes) - 2)
+  return float(line[0]), float((variance * np.linalg.inv(design.T @ design)[0, 0])**.5)
+
+
+def make(run, split):
+  real = evals.real(run, split, ('moments',)).moments
+  evals.enough(run, real, f'fid_infinity on the {split} split')
+
+  def evaluate(state, samples):
+    sizes, fids = curve(samples.features, real)
+    return {'fid_infinity': extrapolated(sizes, fids), **{f'at_{n}': float(value) for n, value in zip(sizes[::7], fids[::7])}}
+  return evaluate

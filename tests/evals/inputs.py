@@ -1,0 +1,91 @@
+"""What the recorded values are of. numpy only: experiments/parity/record.py reads it where the references are installed, the tests read it here."""
+import zlib
+
+import numpy as np
+
+# Two sets of features (N, M, D); the second has another mean and covariance.
+FEATURES = {'d16': (500, 400, 16), 'd64': (500, 400, 64)}
+LOGITS = {'n1000': (1000, 10), 'n1003': (1003, 12)}   # the second does not divide into ten
+NEIGHBOURS = (300, 250, 8)                            # real, generated, D
+# Pairs of images (B, H, W, C); five scales fit in the first two, and the second's odd sides are padded.
+PAIRS = {'176': (4, 176, 176, 3), '165x190': (4, 165, 190, 1), '64': (4, 64, 64, 3), '28': (4, 28, 28, 1)}
+RESIZED = {'32x32': (2, 32, 32, 3), '5x7': (2, 5, 7, 3), '400x310': (1, 400, 310, 3)}   # to 299x299
+
+
+def _rng(*name):
+  return np.random.default_rng(zlib.crc32('/'.join(map(str, name)).encode()))
+
+
+def features(name):
+  """x_NxD, y_MxD float64 of FEATURES[name]: correlated Gaussians with eigenvalues that fall as 1 / i^2."""
+  n, m, d = FEATURES[name]
+  rng = _rng('features', name)
+  def draw(k, offset):
+    spread = rng.standard_normal((d, d)) / np.arange(1, d + 1)[:, None]
+    return rng.standard_normal((k, d)) @ spread + offset
+  return draw(n, 0.), draw(m, .3 * rng.standard_normal(d))
+
+
+def logits(name):
+  """[N, C] float64 of LOGITS[name], confident for some rows and not for others."""
+  n, classes = LOGITS[name]
+  rng = _rng('logits', name)
+  return rng.standard_normal((n, classes)) * rng.uniform(.5, 4., (n, 1))
+
+
+def neighbours():
+  """real_NxD, fake_MxD float64: the generated ones are narrower and moved, so that none of the four measures is 0 or 1."""
+  n, m, d = NEIGHBOURS
+  rng = _rng('neighbours')
+  return rng.standard_normal((n, d)), .8 * rng.standard_normal((m, d)) + .4
+
+
+def pairs(name):
+  """x, y uint8 of PAIRS[name]: four waves and noise; y is x with a little noise, with much, another image, and x's negative."""
+  b, h, w, c = PAIRS[name]
+  assert b == 4
+  rng = _rng('pairs', name)
+  x, other = (_image(rng, h, w, c) for _ in range(2))
+  noisy = lambda deviation: x + deviation * rng.standard_normal(x.shape)
+  y = np.stack([noisy(8.), noisy(60.), other, 255. - x])
+  return _bytes(np.broadcast_to(x, y.shape)), _bytes(y)
+
+
+def resized(name):
+  """[B, H, W, 3] uint8 of RESIZED[name], noise."""
+  return _rng('resized', name).integers(0, 256, RESIZED[name], np.uint8)
+
+
+def resized_samples():
+  """Where a 299x299 image is compared: 96 (row, column) drawn, and the corners, where the indices are clamped."""
+  drawn = _rng('resized_samples').integers(0, 299, (96, 2))
+  return np.concatenate([drawn, [[0, 0], [0, 298], [298, 0], [298, 298], [297, 298], [298, 150]]])
+
+
+def inception_images():
+  """[3, 32, 32, 3] uint8: noise, waves, and black but for one white square."""
+  rng = _rng('inception_images')
+  square = np.zeros((32, 32, 3))
+  square[5:19, 8:30] = 255.
+  return _bytes(np.stack([rng.uniform(0, 255, (32, 32, 3)), _image(rng, 32, 32, 3), square]))
+
+
+def inception_tensor(name, shape):
+  """float32 weights for a tensor of the public Inception-v3, by its PyTorch name: He et al. 2015's scale, so that 48 layers keep theirs."""
+  rng = _rng('inception', name)
+  kind = name.rsplit('.', 1)[-1]
+  if len(shape) > 1:
+    return rng.standard_normal(shape, np.float32) * np.float32((2 / np.prod(shape[1:]))**.5)
+  if kind == 'running_var' or (kind == 'weight' and len(shape) == 1):
+    return rng.uniform(.5, 1.5, shape).astype(np.float32)
+  return (.1 * rng.standard_normal(shape)).astype(np.float32)
+
+
+def _image(rng, h, w, c):
+  i, j = np.arange(h)[:, None, None], np.arange(w)[:, None]
+  waves = sum(np.sin(rng.uniform(0, .3, c) * i + rng.uniform(0, .3, c) * j + rng.uniform(0, 2 * np.pi, c)) for _ in range(4))
+  return 128 + 25 * waves + 5 * rng.standard_normal((h, w, c))
+
+
+def _bytes(x):
+  return np.clip(np.round(x), 0, 255).astype(np.uint8)
