@@ -1,6 +1,8 @@
 """A small residual classifier: the shipped extractors `mnist-cnn` and `fmnist-cnn` are this, made by experiments/rulers.
 
   python -m gen_jax.train --config=configs/mnist_classifier.py --workdir=runs/mnist_classifier
+
+On 2 CPU cores 156 s; seed 0: 99.4 % of 500 test digits (experiments/rulers).
 """
 from gen_jax.config import base, variant
 

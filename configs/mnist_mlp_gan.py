@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/mnist_mlp_gan.py --workdir=runs/mnist_mlp_gan
 
-On 2 CPU cores 88 s; seed 0: digits with the speckle of fully connected nets (experiments/mnist).
+On 2 CPU cores 83 s; seed 0: digits with the speckle of fully connected nets, FID@mnist-cnn 14.76 (experiments/mnist).
 """
 from gen_jax.config import base, variant
 

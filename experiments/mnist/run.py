@@ -1,4 +1,5 @@
-"""Every config of a data set on one machine: trains it, evaluates it on the test split, and writes the table and the pictures of this folder.
+"""Every config of a data set on one machine: trains it, evaluates it on the test split, prints the table, and writes the
+pictures of this folder.
 
   python -m experiments.mnist.run [--data=mnist|fashion_mnist|gaussians] [--runs=runs/study] [--seeds=1]
 
@@ -62,7 +63,6 @@ def main():
            '| --- | ---: | ---: | ---: | ---: | --- | ---: |']
   for config, kind in kinds.items():
     lines.append(row(config, kind, options.runs, options.seeds))
-    (HERE / f'{options.data}.md').write_text('\n'.join(lines) + '\n')
   print('\n'.join(lines))
 
 

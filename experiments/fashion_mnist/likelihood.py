@@ -1,0 +1,32 @@
+"""The importance-weighted bound of a trained run on the whole test set, in nats: for comparison with print.
+
+  python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --workdir=runs/binary_vae
+  python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae
+"""
+import json
+import pathlib
+import sys
+
+import jax
+import numpy as np
+
+from gen_jax import checkpoint, cli, core, data
+from gen_jax import run as runs
+
+
+@cli.verb
+def main(argv):
+  flags = cli.parse(argv, __doc__, ('workdir',), workdir='')
+  run, state = runs.load(flags.workdir)
+  test = data.normalise(data.make(run.config, 'test').take(np.arange(10_000)))
+  found = runs.mapped(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), len(test['x']), test)
+  result = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'examples': len(test['x']),
+            'parameters': sum(x.size for x in jax.tree.leaves(state.params))}
+  for name, nats in found.items():
+    result[name] = {'mean': float(np.mean(nats, dtype=np.float64)), 'stderr': float(np.std(nats, dtype=np.float64) / len(nats)**.5)}
+    print(f'{name:24s} {result[name]["mean"]:.3f} +- {result[name]["stderr"]:.3f}')
+  (pathlib.Path(flags.workdir) / 'likelihood.json').write_text(json.dumps(result, indent=1) + '\n')
+
+
+if __name__ == '__main__':
+  sys.exit(main())
