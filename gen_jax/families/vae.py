@@ -133,9 +133,9 @@ def make(config, spec) -> core.Family:
     return jax.tree.map(lambda old, new: MEMORY * old + (1 - MEMORY) * new, moments, found)
 
   def fitted(state):
-    """(mean, Cholesky factor of the covariance) of a deterministic autoencoder's latents."""
+    """Mean and covariance of a deterministic autoencoder's latents."""
     mean, second = state.variables['model']['mean'], state.variables['model']['second']
-    return mean, jnp.linalg.cholesky(second - jnp.outer(mean, mean) + 1e-4 * jnp.eye(o.latent))
+    return mean, second - jnp.outer(mean, mean) + 1e-4 * jnp.eye(o.latent)
 
   def factors(own):
     """Of the components' precisions P P^T, [K, Z, Z]: lower triangular, positive on the diagonal, 1 at the start."""
@@ -143,10 +143,10 @@ def make(config, spec) -> core.Family:
     return jnp.tril(raw, -1) + jnp.eye(o.latent)[None] * jnp.exp(raw)
 
   def prior_loss(own, state, batch, keys_B, key):
-    """-log of the mixture at the whitened latents, which stay of one scale while the encoder learns."""
+    """-log of the mixture at the standardised latents, which stay of one scale while the encoder learns."""
     z_BxZ, _ = encode(state.params['model'], observed(batch, keys_B), batch.get('condition'))
-    mean, root = fitted(state)
-    w_BxZ = jax.scipy.linalg.solve_triangular(root, (z_BxZ - mean[None]).T, lower=True).T
+    mean, covariance = fitted(state)
+    w_BxZ = (z_BxZ - mean[None]) / jnp.sqrt(jnp.diag(covariance))[None]
     P_KxZxZ = factors(own)
     u_KxBxZ = jnp.einsum('kbz,kzy->kby', w_BxZ[None] - own['mean'][:, None], P_KxZxZ)
     log_p_KxB = losses.standard_normal(u_KxBxZ) + jnp.log(jnp.diagonal(P_KxZxZ, axis1=1, axis2=2)).sum(-1)[:, None]
@@ -156,12 +156,13 @@ def make(config, spec) -> core.Family:
     z_NxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(core.fold(keys_N, 'latent'))
     if not deterministic:
       return z_NxZ
+    mean, covariance = fitted(state)
     if o.mixture:
       own = state.averaged('prior')
       k_N = jax.vmap(lambda key: jax.random.categorical(key, own['logit']))(core.fold(keys_N, 'component'))
-      z_NxZ = own['mean'][k_N] + jax.vmap(lambda P, z: jax.scipy.linalg.solve_triangular(P.T, z))(factors(own)[k_N], z_NxZ)
-    mean, root = fitted(state)
-    return mean[None] + z_NxZ @ root.T
+      w_NxZ = own['mean'][k_N] + jax.vmap(lambda P, z: jax.scipy.linalg.solve_triangular(P.T, z))(factors(own)[k_N], z_NxZ)
+      return mean[None] + w_NxZ * jnp.sqrt(jnp.diag(covariance))[None]
+    return mean[None] + z_NxZ @ jnp.linalg.cholesky(covariance).T
 
   def shown(out):
     x = likelihood.mean(out)   # a Gaussian's mean may lie outside

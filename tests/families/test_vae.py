@@ -185,7 +185,7 @@ def test_what_makes_no_sense_is_refused(options, message):
 
 
 def test_a_mixture_is_its_density_and_its_draws(monkeypatch):
-  """The second role's loss is the negative log-density of the whitened latents, and what it draws has that mixture's moments."""
+  """The second role's loss is the negative log-density of the standardised latents, and what it draws has that mixture's moments."""
   monkeypatch.setattr(mlp, 'make', lambda options, spec: (Affine(Z), Affine(D)))
   c = config.base('gaussians', 'vae', 'mlp', model={}, prior={})
   c.family.update(latent=Z, likelihood='gaussian', posterior='deterministic', mixture=2)
@@ -197,20 +197,19 @@ def test_a_mixture_is_its_density_and_its_draws(monkeypatch):
   means, logit = np.array([[2., 0.], [-1., 1.]], np.float32), np.array([.3, -.4], np.float32)
   factor = np.tril(raw, -1) + np.stack([np.diag(np.exp(np.diag(r))) for r in raw])
   covariance, share = np.linalg.inv(factor @ factor.transpose(0, 2, 1)), np.exp(logit) / np.exp(logit).sum()
-  # What whitens: a mean and a covariance.
+  # What standardises: a mean and a covariance.
   middle, about = np.array([1., -1.]), np.array([[4., .5], [.5, 1.]])
-  root = np.linalg.cholesky(about + 1e-4 * np.eye(Z))
   moments = {'mean': jnp.float32(middle), 'second': jnp.float32(about + np.outer(middle, middle))}
   state = state.replace(params={'model': model, 'prior': {'logit': logit, 'mean': means, 'precision': raw}},
                         variables={'model': moments, 'prior': {}})
-  whitened = lambda z: np.linalg.solve(root, (np.asarray(z, np.float64) - middle).T).T
+  standard = lambda z: (np.asarray(z, np.float64) - middle) / np.sqrt(np.diag(about) + 1e-4)
 
-  w = whitened(f.prior(state, keys('draw', 20_000)))
+  w = standard(f.prior(state, keys('draw', 20_000)))
   mean = share @ means
   spread = (share[:, None, None] * (covariance + np.einsum('ki,kj->kij', means - mean, means - mean))).sum(0)
   np.testing.assert_allclose(w.mean(0), mean, atol=.06)
   np.testing.assert_allclose(np.cov(w.T), spread, rtol=.05, atol=.05)
 
   loss, _ = f.roles['prior'].loss(state.params['prior'], state, {'x': jnp.asarray(X)}, keys('loss'), jax.random.key(0))
-  density = sum(p * scipy.stats.multivariate_normal(m, v).pdf(whitened(X @ GAIN.T)) for p, m, v in zip(share, means, covariance))
+  density = sum(p * scipy.stats.multivariate_normal(m, v).pdf(standard(X @ GAIN.T)) for p, m, v in zip(share, means, covariance))
   np.testing.assert_allclose(loss, -np.log(density), rtol=1e-4)
