@@ -2,7 +2,7 @@
 
   python -m experiments.metrics.run [--data=fashion_mnist]
 
-Writes DATA.md, the table, and DATA.png into this folder. Two halves of the test set against each other are the floor.
+Prints the table and writes DATA.png into this folder. Two halves of the test set against each other are the floor.
 """
 import argparse
 import pathlib
@@ -58,11 +58,9 @@ def main():
         values = {'FID': fid.between(draw.moments, real.moments), 'KID': kid.mmd2(draw.features, real.features),
                   **prdc.prdc(real.features, draw.features)}
         rows.append(f'| {used.name} | {damage} {amount} | ' + ' | '.join(f'{v:.3g}' for v in values.values()) + ' |')
-        print(rows[-1], flush=True)
         for name, value in values.items():
           panels.setdefault((name, damage), {}).setdefault(used.name, []).append((amount, value))
-  titles = ['extractor', 'damage', *values]
-  (HERE / f'{options.data}.md').write_text('\n'.join(['| ' + ' | '.join(titles) + ' |', '|---|---|' + '---:|' * len(values), *rows]) + '\n')
+  print('| ' + ' | '.join(['extractor', 'damage', *values]) + ' |', '|---|---|' + '---:|' * len(values), *rows, sep='\n')
   plot(panels, list(values), HERE / f'{options.data}.png')
 
 
