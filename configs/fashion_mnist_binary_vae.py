@@ -1,7 +1,7 @@
 """The VAE whose likelihood papers report: dynamically binarised Fashion-MNIST, 40 latent dimensions, two layers of 300.
 
   python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --workdir=runs/binary_vae
-  python -m gen_jax.evaluate --workdir=runs/binary_vae --config.eval_examples=10000
+  python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae
 
 Published: 228.70 nats by IWAE-5000 on the test images (Norouzi et al. 2020, https://arxiv.org/abs/2004.04795, table 1).
 """

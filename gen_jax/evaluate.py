@@ -6,6 +6,7 @@ Several workdirs are compared; --out is where the report goes, one workdir's int
 eval_examples, eval_few, mesh, frozen.extractor (gen_jax/extractors).
 """
 import json
+import math
 import pathlib
 import sys
 
@@ -42,11 +43,21 @@ def main(argv):
     raise core.InputError(f'--out={out} can not be written: {e.strerror}') from None
   measured = [measure(flags) for flags in every]
   content = [{name: run[name] for name in ('workdir', 'step', 'state_sha256', 'split', 'examples', 'metrics')} for run in measured]
-  for name, text in (('report.json', json.dumps({'runs': content}, indent=1) + '\n'), ('report.html', report.html(measured))):
+  as_json = json.dumps(finite({'runs': content}), indent=1, allow_nan=False) + '\n'
+  for name, text in (('report.json', as_json), ('report.html', report.html(measured))):
     partial = out / f'{name}.partial'
     partial.write_text(text)
     partial.replace(out / name)
   print(f'{out}/report.html')
+
+
+def finite(tree):
+  """Infinity and NaN as null: JSON has neither."""
+  if isinstance(tree, dict):
+    return {k: finite(v) for k, v in tree.items()}
+  if isinstance(tree, list):
+    return [finite(v) for v in tree]
+  return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
 def measure(flags) -> dict:

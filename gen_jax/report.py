@@ -66,7 +66,7 @@ def comparison(runs: list[dict]) -> str:
   """One row a run, one column a metric that all have; the best in bold where the errors tell it from every other."""
   names = [name for name in runs[0]['metrics'] if all(name in run['metrics'] for run in runs)]
   # The manifest's checksum is of the data: which augmentation a run was trained with is its own affair.
-  one_data = len({json.dumps([*(run['manifest'].get(name) for name in ('data', 'spec')), run['split']]) for run in runs}) == 1
+  one_data = len({json.dumps([*(run['manifest'].get(name) for name in ('data', 'spec')), run['split'], run['examples']]) for run in runs}) == 1
   bold = {name: best(name, [run['metrics'][name] for run in runs]) if one_data else None for name in names}
 
   def cell(name, i):
@@ -76,7 +76,7 @@ def comparison(runs: list[dict]) -> str:
                  f'<td class="number">{run["step"]:,}</td>{"".join(cell(name, i) for name in names)}</tr>' for i, run in enumerate(runs))
   head = ''.join(f'<th class="number">{_arrow(name)}{_name(name, "<br>")}</th>' for name in names)
   rule = ('Bold: better than every other run by more than the two standard errors together (root of the sum of squares).' if one_data else
-          'The runs are of different data or splits: no number is set in bold.')
+          'The runs are of different data, splits or numbers of samples: no number is set in bold.')
   missing = '' if names else '<p>The runs have no metric in common.</p>'
   head = f'<tr><th>run</th><th class="number">step</th>{head}</tr>'
   return (f'<h2>Comparison</h2>{missing}<div class="wide"><table class="runs">{head}{rows}</table></div>'

@@ -2,6 +2,7 @@
 import base64
 import io
 import json
+import math
 import pathlib
 import re
 import shutil
@@ -188,3 +189,8 @@ def test_training_images_are_their_own_neighbours(images, evals):
 def test_what_has_no_pictures():
   spec = data.Spec((3,), bounded=False)
   assert pictures.make(built('gan', spec), None) == []
+
+
+def test_a_report_is_json_whatever_the_numbers():
+  content = {'kl': {'mean': math.inf, 'seeds': [1., math.nan]}, 'covered': 0}
+  assert evaluate.finite(content) == {'kl': {'mean': None, 'seeds': [1., None]}, 'covered': 0}

@@ -52,7 +52,7 @@ def get_config(row=''):
     config = base('fashion_mnist', 'vae', network, **roles)
   config.family.update(latent=64 if kind in GAMES else 32, **family)
   # A GAN's trajectory is sampled six times, for the time that it takes to reach a quality.
-  steps = STEPS.get(row, 240)   # for a row without, --calibrate's run
-  config.update(steps=steps, batch_size=64, log_every=steps // 6, sample_every=steps, checkpoint_every=steps // 6, eval_every=steps // 6,
+  steps = STEPS.get(row, 0)   # 0 is refused: --calibrate says how many
+  config.update(steps=steps, batch_size=64, log_every=steps // 60, sample_every=steps, checkpoint_every=steps // 6, eval_every=steps // 6,
                 eval_examples=2000, evals='fid')
   return config

@@ -18,7 +18,10 @@ from gen_jax import run as runs
 def main(argv):
   flags = cli.parse(argv, __doc__, ('workdir',), workdir='')
   run, state = runs.load(flags.workdir)
-  test = data.normalise(data.make(run.config, 'test').take(np.arange(10_000)))
+  if run.config.seeds > 1 or run.family.score is None:
+    raise core.InputError(f'{flags.workdir} is no run of one seed of a family with a likelihood')
+  source = data.make(run.config, 'test')
+  test = data.normalise(source.take(np.arange(source.size)))
   found = runs.mapped(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), len(test['x']), test)
   result = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'examples': len(test['x']),
             'parameters': sum(x.size for x in jax.tree.leaves(state.params))}

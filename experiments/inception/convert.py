@@ -1,6 +1,6 @@
 """Converts the public PyTorch weights of FID's Inception-v3 to the file that gen_jax.extractors.inception reads, once.
 
-  pip install 'gen_jax[torch]'
+  pip install -e '.[torch]'
   python -m experiments.inception.convert WEIGHTS.pth [OUT]
 
 WEIGHTS.pth: weights-inception-2015-12-05-6726825d.pth of the releases of torch-fidelity, or pt_inception-2015-12-05-6726825d.pth of pytorch-fid
@@ -25,7 +25,7 @@ def load(path: pathlib.Path) -> dict:
   try:
     import torch
   except ImportError:
-    raise core.InputError("reading PyTorch's weights takes PyTorch: pip install 'gen_jax[torch]'") from None
+    raise core.InputError("reading PyTorch's weights takes PyTorch: pip install -e '.[torch]'") from None
   try:
     state = torch.load(path, map_location='cpu', weights_only=True)
   except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, OSError) as e:

@@ -20,7 +20,7 @@ IMAGES = ('classifier', 'gan', 'acgan', 'wgan_gp', 'mlp_gan', 'vae', 'autoencode
 REACHED = {
     'classifier': ('score', 'score/accuracy/test', 'test accuracy'),
     'vae': ('score', 'score/iwae_64_grey/test', 'IWAE-64 on test images, nats'),
-    'autoencoder': ('score', 'score/reconstruction/test', 'log-likelihood of test reconstructions, nats'),
+    'autoencoder': ('score', 'score/reconstruction_grey/test', 'log-likelihood of test reconstructions, nats'),
     'mlp_gan': ('prdc', 'prdc/coverage', 'of test images are covered by 1,000 samples'),
     'gaussians_gan': ('modes', 'modes/high_quality', 'of 2,500 samples within three deviations of a mode'),
 }

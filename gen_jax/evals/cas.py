@@ -1,8 +1,9 @@
 """What samples are worth as training data: a fresh classifier learns from them and their labels, and is tested on real examples.
 
 `samples` is the classification accuracy score (Ravuri and Vinyals 2019, https://arxiv.org/abs/1905.10887), `real` the same classifier's from as many
-real training images. `augmented_P%` is its accuracy from P % of the real training images, as many of each class, and all samples together; `real_P%`
-from the former alone. One fixed protocol, four trainings an evaluation; what does not depend on samples is trained once and lies on disk.
+real training images, or all where there are fewer. `augmented_P%` is its accuracy from P % of the real training images, as many of each class, and
+all samples together; `real_P%` from the former alone. One fixed protocol, four trainings an evaluation; what does not depend on samples is trained
+once and lies on disk.
 """
 import functools
 

@@ -31,6 +31,7 @@ def make(run, split):
 
   def evaluate(state, samples):
     found = kid(samples.features, real, size=size)
-    # The subsets overlap: there are no more than N / size independent ones.
-    return {'kid': (float(found.mean()), float(found.std(ddof=1) * (size / min(len(real), len(samples.features)))**.5))}
+    # The subsets overlap: the delete-d jackknife's factor (Shao and Wu 1989) makes of their spread the error of all N.
+    n = min(len(real), len(samples.features))
+    return {'kid': (float(found.mean()), float(found.std(ddof=1) * (size / (n - size))**.5))}
   return evaluate

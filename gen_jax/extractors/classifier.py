@@ -70,6 +70,7 @@ def _extractor(name, sha, network, of, params, spec):
 
   def apply(params, images_BxHxWxC):
     x_B = images_BxHxWxC.astype(jnp.float32) / 127.5 - 1
-    return net.apply({'params': params}, x_B, method='features')
+    with jax.default_matmul_precision('highest'):   # a TPU's default rounds to bfloat16: another ruler of the same name
+      return net.apply({'params': params}, x_B, method='features')
   size = jax.eval_shape(apply, params, jax.ShapeDtypeStruct((1, *of.shape), jnp.uint8))[0].shape[-1]
   return extractors.Extractor(f'{name}:{sha[:8]}', size, of.classes, apply, params)

@@ -30,7 +30,8 @@ def make(spec):
     for i, w in enumerate(weights):
       # The first two keep the size, the others halve it.
       stride = 1 if i < 2 else 2
-      x = jax.nn.relu(jax.lax.conv_general_dilated(x, w, (stride, stride), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC')))
+      x = jax.nn.relu(jax.lax.conv_general_dilated(x, w, (stride, stride), 'SAME', dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+                                                   precision='highest'))   # a TPU's default rounds to bfloat16
       means.append(x.mean((1, 2)))
     return jnp.concatenate(means, axis=-1), None
   return extractors.Extractor(f'random:{sha[:8]}', sum(WIDTHS), 0, apply, weights)

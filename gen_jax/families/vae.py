@@ -182,7 +182,7 @@ def make(config, spec) -> core.Family:
     x_B = observed(batch, keys_B)
     mean_BxZ, log_scale_BxZ = encode(params, x_B, condition_B)
     if deterministic:
-      return {'reconstruction': likelihood.log_prob(decode(params, mean_BxZ, condition_B), x_B)}
+      return {f'reconstruction{pixels}': likelihood.log_prob(decode(params, mean_BxZ, condition_B), x_B)}
     # A loop, for memory; nothing is differentiated here, so it is fast on CPU too.
     log_w_KxB = jax.lax.map(lambda i: log_weight(params, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i)),
                             jnp.arange(o.score_samples))

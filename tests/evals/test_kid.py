@@ -1,10 +1,13 @@
+import functools
 import json
 import pathlib
+import types
 
 import numpy as np
 import pytest
 from evals import inputs
 
+from gen_jax import evals
 from gen_jax.evals import kid
 
 RECORDED = json.loads((pathlib.Path(__file__).parent / 'references.json').read_text())['kid']
@@ -32,3 +35,17 @@ def test_unbiased(moved):
   assert (true == 0) == (moved == 0)
   assert abs(found.mean() - true) < 3 * found.std() / len(found)**.5
   assert found.min() < 0   # as what is unbiased at 0 must be
+
+
+def test_the_error_is_that_of_another_draw(monkeypatch):
+  """What `make` reports after one draw against the deviation of the value over many, for samples that are not the data (at 0 it is too large)."""
+  n, draws = 200, 60
+  normal = lambda *seed: np.random.default_rng(seed).standard_normal((n, 6))
+  monkeypatch.setattr(kid, 'kid', functools.partial(kid.kid, subsets=50))
+  found = []
+  for i in range(draws):   # both sets are drawn anew
+    monkeypatch.setattr(kid.evals, 'real', lambda run, split, needs, i=i: evals.Draw(None, features=normal(1, i)))
+    evaluate = kid.make(types.SimpleNamespace(config=types.SimpleNamespace(eval_examples=n)), 'test')
+    found.append(evaluate(None, evals.Draw(None, features=normal(2, i) + .7))['kid'])
+  values, errors = np.array(found).T
+  assert .75 < errors.mean() / values.std() < 1.35
