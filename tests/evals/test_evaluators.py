@@ -96,7 +96,8 @@ def measured(names, ruler):
 def same(found, wanted, tolerance=1e-5):
   assert found.keys() == wanted.keys()
   for key, value in wanted.items():
-    np.testing.assert_allclose(found[key], value, rtol=tolerance, atol=1e-7, err_msg=key)
+    # Another order of summation may round a pixel to the next of its 256 levels.
+    np.testing.assert_allclose(found[key], value, rtol=tolerance, atol=1e-5, err_msg=key)
 
 
 @pytest.mark.parametrize('name', EVALUATORS)
