@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gen_jax import core, data
+from gen_jax import cli, core, data
 from gen_jax.data import fashion_mnist, mnist
 
 
@@ -139,21 +139,17 @@ def _compare(path, raw, digest):
     raise core.InputError(f'{path} is not what it should be (sha256)')
 
 
-def main(argv=None) -> int:
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(prog='python -m gen_jax.fetch', description=__doc__.splitlines()[0])
   which = parser.add_mutually_exclusive_group(required=True)
   which.add_argument('name', nargs='?', metavar='NAME', help=', '.join(SETS))
   which.add_argument('--list', action='store_true', help='what there is, and where it lies')
   args = parser.parse_args(argv)
-  try:
-    if args.list:
-      print(listing())
-    else:
-      fetch(args.name)
-  except core.InputError as e:
-    print(f'error: {e}', file=sys.stderr)
-    return 2
-  return 0
+  if args.list:
+    print(listing())
+  else:
+    fetch(args.name)
 
 
 if __name__ == '__main__':

@@ -14,7 +14,7 @@ import sys
 
 import safetensors.numpy
 
-from gen_jax import core, data
+from gen_jax import cli, core, data
 from gen_jax.extractors import inception
 
 
@@ -48,18 +48,14 @@ def convert(source: pathlib.Path, out: pathlib.Path) -> str:
   return digest
 
 
-def main(argv=None) -> int:
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(prog='python -m experiments.inception.convert', description=__doc__.splitlines()[0])
   parser.add_argument('weights', type=pathlib.Path, metavar='WEIGHTS.pth')
   parser.add_argument('out', type=pathlib.Path, nargs='?', metavar='OUT', help='$GEN_JAX_DATA/inception.safetensors')
   options = parser.parse_args(argv)
-  try:
-    out = options.out or data.directory() / inception.FILE
-    print(f'{convert(options.weights, out)}  {out}')
-  except core.InputError as e:
-    print(f'error: {e}', file=sys.stderr)
-    return 2
-  return 0
+  out = options.out or data.directory() / inception.FILE
+  print(f'{convert(options.weights, out)}  {out}')
 
 
 if __name__ == '__main__':

@@ -20,6 +20,7 @@ import torch
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / 'tests/evals'))
 
+# The imports below stand here, for they need the path above and the stand-ins that follow.
 import inputs  # noqa: E402
 
 try:
