@@ -37,6 +37,7 @@ def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
   config.data = {'name': data_name, **data.DEFAULTS, **defaults('data', data_name)}
   config.family = {'name': family, **defaults('families', family)}
   config.network = {'name': network, **defaults('networks', network)}
+  config.sample = defaults('families', family, 'SAMPLE')   # how a trained run samples; the verbs may change it
   config.roles = {name: {**copy.deepcopy(optimizers.DEFAULTS), **options} for name, options in roles.items()}
   config.frozen = {'extractor': placeholder(str)}   # trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors)
   return config.lock()
@@ -57,8 +58,8 @@ def variant(config: ConfigDict, arg: str) -> ConfigDict:
   return config
 
 
-def defaults(kind: str, name: str) -> dict:
-  return copy.deepcopy(core.module(kind, name).DEFAULTS)
+def defaults(kind: str, name: str, what='DEFAULTS') -> dict:
+  return copy.deepcopy(getattr(core.module(kind, name), what, {}))
 
 
 def save(config, path):
@@ -93,9 +94,10 @@ def check(config: ConfigDict, where) -> ConfigDict:
         raise core.InputError(f'{at}{key}={value}: must be at least {low}')
   found = plain(config)
   parts = {'data': 'data', 'family': 'families', 'network': 'networks'}
-  walk(found, {**DEFAULTS, 'roles': {}, **{part: {'name': ''} for part in parts}}, '')
+  walk(found, {**DEFAULTS, 'roles': {}, 'sample': {}, **{part: {'name': ''} for part in parts}}, '')
   for part, kind in parts.items():
     walk(found[part], defaults(kind, found[part]['name']), f'{part}.')
+  walk(found['sample'], defaults('families', found['family']['name'], 'SAMPLE'), 'sample.')
   for name, options in found['roles'].items():
     walk(options, optimizers.DEFAULTS, f'roles.{name}.')
   walk(found['data'], data.DEFAULTS, 'data.')

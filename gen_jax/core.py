@@ -79,7 +79,7 @@ def advance(role, name, state, gradient, key):
   new = {'params': params, 'variables': variables, 'opt_state': opt_state}
   if role.ema is not None:
     # (1 + t) / (10 + t) forgets the random start, as in Polyak averages since TF-1's ExponentialMovingAverage.
-    decay = jnp.minimum(role.ema, (1. + state.step) / (10. + state.step))
+    decay = role.ema(state.step) if callable(role.ema) else jnp.minimum(role.ema, (1. + state.step) / (10. + state.step))
     new['ema'] = jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, state.ema[name], params)
   return new, {**gradient.metrics, 'gradient_norm': norm}
 
@@ -93,7 +93,7 @@ class Role(NamedTuple):
   loss: Callable
   optimizer: optax.GradientTransformation             # schedules count this role's turns
   turns: int = 1                                       # turns a step (n_critic); each plays its own slice of the batch
-  ema: float | None = None                             # decay of the moving average of the parameters
+  ema: float | Callable | None = None                  # decay of the moving average of the parameters, or step -> decay
   clip: float | None = None                            # largest global norm of the finished gradient
   per_example: bool = True                             # False: the loss mixes examples; devices gather, accumulated refuses
   gradient: Callable = mean_gradient                   # (loss, own, state, batch, keys_B, key) -> Gradient, on the examples at hand
@@ -127,6 +127,7 @@ class Family(NamedTuple):
   reconstruct: Callable | None = None   # (state, batch, keys_B) -> x_B
   prior: Callable | None = None         # (state, keys_N) -> z_NxZ; with decode: sample is decode of prior, to the bit
   decode: Callable | None = None        # (state, z_NxZ, condition_N or None) -> x_N
+  encode: Callable | None = None        # (state, x_B) -> z_B, what `decode` takes: a codec (transforms.latent)
   step: Callable = play                 # (family, state, batch, keys, key) -> (state, metrics)
   seeds: int | None = None              # set by transforms.seeds: batch, keys and all of the state but step and frozen lead with [S]
   mesh: jax.sharding.Mesh | None = None # set by transforms.devices

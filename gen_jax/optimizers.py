@@ -1,4 +1,5 @@
 """Optimizers and learning-rate schedules by name, from optax, and the options of a role."""
+import numpy as np
 import optax
 from ml_collections.config_dict import placeholder
 
@@ -15,6 +16,7 @@ DEFAULTS = dict(
     warmup=0,                   # turns of linear warm-up
     clip=placeholder(float),    # largest global gradient norm
     ema=placeholder(float),     # decay of the parameters' moving average
+    ema_width=placeholder(float),   # instead of ema: a power-function average, so wide relative to the run so far (.05 to .2)
     turns=1,                    # turns a step: n_critic for a critic
 )
 
@@ -39,9 +41,12 @@ def role(options, steps: int, loss, after: optax.GradientTransformation | None =
   """
   choose('optimizer', options.optimizer, OPTIMIZERS)
   choose('schedule', options.schedule, SCHEDULES)
-  for name, low, high in (('learning_rate', 0, float('inf')), ('b1', 0, 1), ('b2', 0, 1), ('ema', 0, 1), ('clip', 0, float('inf'))):
+  for name, low, high in (('learning_rate', 0, float('inf')), ('b1', 0, 1), ('b2', 0, 1), ('ema', 0, 1), ('ema_width', .001, .28),
+                          ('clip', 0, float('inf'))):
     if options[name] is not None and not low <= options[name] < high:
       raise core.InputError(f'{name}={options[name]} is not in [{low}, {high})')
+  if options.ema is not None and options.ema_width is not None:
+    raise core.InputError(f'ema={options.ema} and ema_width={options.ema_width}: a role has one or the other')
   if options.turns < 1:
     raise core.InputError(f'turns={options.turns}: a role plays at least one a step')
   turns = steps * options.turns
@@ -49,7 +54,15 @@ def role(options, steps: int, loss, after: optax.GradientTransformation | None =
   if options.warmup:
     rate = optax.join_schedules([optax.linear_schedule(0., options.learning_rate, options.warmup), rate], [options.warmup])
   optimizer = OPTIMIZERS[options.optimizer](rate, options)
-  return core.Role(loss, optax.chain(optimizer, after) if after else optimizer, turns=options.turns, ema=options.ema, clip=options.clip, **more)
+  return core.Role(loss, optax.chain(optimizer, after) if after else optimizer, turns=options.turns, clip=options.clip,
+                   ema=options.ema if options.ema_width is None else power_average(options.ema_width), **more)
+
+
+def power_average(width: float):
+  """step -> decay of an average whose weights grow as a power of time and keep a standard deviation of `width` times the run so far (Karras et al.
+  2024, https://arxiv.org/abs/2312.02696, eq. 3 and 126)."""
+  power = np.roots([1, 7, 16 - width**-2, 12 - width**-2]).real.max()
+  return lambda step: (step / (step + 1.))**(power + 1)
 
 
 def choose(what: str, name: str, table: dict):

@@ -61,7 +61,20 @@ def test_what_follows_the_optimizer_and_what_goes_into_the_role():
 
 
 @pytest.mark.parametrize('options', [dict(optimizer='adma'), dict(schedule='cos'), dict(learning_rate=-1.), dict(b1=1.), dict(b2=-.1),
-                                     dict(ema=1.), dict(clip=-1.), dict(turns=0)], ids=str)
+                                     dict(ema=1.), dict(ema=.9, ema_width=.1), dict(ema_width=.5), dict(clip=-1.), dict(turns=0)], ids=str)
 def test_what_makes_no_sense_is_refused(options):
   with pytest.raises(core.InputError, match=f'{next(iter(options))}='):
     role(**options)
+
+
+@pytest.mark.parametrize('width', [.05, .1, .2])
+def test_a_power_average_is_as_wide_as_asked_at_any_time(width):
+  decay = optimizers.power_average(width)
+  for n in (500, 2000):
+    weights = np.zeros(n)
+    for step in range(n):
+      weights *= float(decay(step))
+      weights[step] = 1 - float(decay(step))
+    at = np.arange(n) / n
+    mean = (weights * at).sum()
+    np.testing.assert_allclose([weights.sum(), ((weights * (at - mean)**2).sum())**.5], [1, width], atol=.002)

@@ -14,7 +14,7 @@ import safetensors.numpy
 from flax.traverse_util import flatten_dict, unflatten_dict
 from ml_collections import ConfigDict
 
-from gen_jax import checkpoint, core, data, extractors
+from gen_jax import checkpoint, core, data, extractors, networks
 from gen_jax import run as runs
 from gen_jax.families.classifier import Classifier
 
@@ -65,7 +65,7 @@ def trained(workdir: pathlib.Path, spec: data.Spec) -> extractors.Extractor:
 def _extractor(name, sha, network, of, params, spec):
   if tuple(of.shape) != tuple(spec.shape):
     raise core.InputError(f'the extractor {name} is of images {tuple(of.shape)}, not {tuple(spec.shape)}')
-  encoder, _ = core.module('networks', network.name).make(network, of)
+  encoder, = networks.make(network, of, 'encoder')
   net = Classifier(encoder, of.classes)
 
   def apply(params, images_BxHxWxC):

@@ -2,7 +2,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from gen_jax import core, losses, optimizers
+from gen_jax import core, losses, networks, optimizers
 
 DEFAULTS = dict(smoothing=0.)
 
@@ -28,7 +28,7 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'a classifier needs labels, and {config.data.name} has none')
   if not 0 <= config.family.smoothing < 1:
     raise core.InputError(f'family.smoothing={config.family.smoothing} is not in [0, 1)')
-  encoder, _ = core.module('networks', config.network.name).make(config.network, spec)
+  encoder, = networks.make(config.network, spec, 'encoder')
   net = Classifier(encoder, spec.classes)
 
   def init(key, batch):

@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax import augment, core, losses, optimizers, penalties
+from gen_jax import augment, core, losses, networks, optimizers, penalties
 from gen_jax.networks import append_label
 
 DEFAULTS = dict(
@@ -63,7 +63,7 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'family.condition={o.condition!r} needs labels, and {config.data.name} has none: use none')
   if augments and len(spec.shape) != 3:
     raise core.InputError(f'family.augment={o.augment!r} is for images, not {spec.shape}')
-  encoder, decoder = core.module('networks', config.network.name).make(config.network, spec)
+  encoder, decoder = networks.make(config.network, spec, 'encoder', 'decoder')
   classes = spec.classes if o.condition != 'none' else 0
   G, D = Generator(decoder, classes, spec.bounded), Discriminator(encoder, classes, o.condition)
 

@@ -10,7 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from gen_jax import core, losses, optimizers
+from gen_jax import core, losses, networks, optimizers
 from gen_jax.networks import append_label
 
 DEFAULTS = dict(
@@ -67,7 +67,7 @@ def make(config, spec) -> core.Family:
   pixels = {'bernoulli': f'_{o.binarize or "grey"}', 'logistic': '_8bit'}.get(o.likelihood, '')
   if o.mixture and (not deterministic or o.condition):
     raise core.InputError('family.mixture is of the latents of a deterministic posterior without a condition')
-  encoder, decoder = core.module('networks', config.network.name).make(config.network, spec)
+  encoder, decoder = networks.make(config.network, spec, 'encoder', 'decoder')
   decoder = decoder.clone(channels=spec.shape[-1] * likelihood.outputs)
   net = Autoencoder(encoder, decoder, o.latent, spec.classes if o.condition else 0)
 
@@ -172,6 +172,10 @@ def make(config, spec) -> core.Family:
     """Of the likelihood."""
     return shown(decode(state.averaged('model'), z_NxZ, condition_N))
 
+  def encoded(state, x_B):
+    """The posterior's mean."""
+    return encode(state.averaged('model'), x_B, None)[0]
+
   def sample(state, keys_N, condition_N=None):
     return mean(state, prior(state, keys_N), condition_N)
 
@@ -200,4 +204,4 @@ def make(config, spec) -> core.Family:
   roles = {'model': optimizers.role(config.roles.model, config.steps, loss, update=update)}
   if o.mixture:
     roles['prior'] = optimizers.role(config.roles.prior, config.steps, prior_loss)
-  return core.Family(init, roles, sample, score, reconstruct, prior, mean)
+  return core.Family(init, roles, sample, score, reconstruct, prior, mean, None if o.condition else encoded)

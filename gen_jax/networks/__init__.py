@@ -1,10 +1,30 @@
-"""flax.linen modules without losses: one file a network, `make(options, spec) -> (encoder, decoder)`.
+"""flax.linen modules without losses: one file a network, `make(options, spec) -> Parts`, of which a network has some.
 
-encoder: (x_BxHxWxC or x_BxD) -> h_BxF. decoder: (z_BxZ) -> x_BxHxWxC or x_BxD, before any squashing; its field `channels` says how many C are
-made. Families put heads on them. Parameters are float32, `dtype` is what is computed in, and what leaves a network is float32.
+Families put heads on them. Parameters are float32, `dtype` is what is computed in, and what leaves a network is float32.
 """
+from typing import NamedTuple
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from gen_jax import core
+
+
+class Parts(NamedTuple):
+  """None: the network has no such part."""
+  encoder: nn.Module | None = None     # x_BxHxWxC or x_BxD -> h_BxF, or [B, h, w, F]
+  decoder: nn.Module | None = None     # z_BxZ, or [B, h, w, Z] -> x, before any squashing; its field `channels` says how many C are made
+  denoiser: nn.Module | None = None    # (x_B, level_B, condition_BxE or None) -> as x, with `channels`; level_B is log(sigma / alpha) of x's noise
+
+
+def make(options, spec, *parts: str) -> list[nn.Module]:
+  """These parts of the network that options names, for a data.Spec. Raises InputError where it lacks one."""
+  made = core.module('networks', options.name).make(options, spec)
+  for part in parts:
+    if getattr(made, part) is None:
+      raise core.InputError(f'network {options.name} has no {part}')
+  return [getattr(made, part) for part in parts]
 
 
 def append_label(x_B, condition_B, classes: int):
@@ -13,3 +33,10 @@ def append_label(x_B, condition_B, classes: int):
     return x_B
   planes = jax.nn.one_hot(condition_B, classes, dtype=x_B.dtype).reshape(len(x_B), *[1] * (x_B.ndim - 2), classes)
   return jnp.concatenate([x_B, jnp.broadcast_to(planes, (*x_B.shape[:-1], classes))], axis=-1)
+
+
+def embed(level_B, size: int):
+  """Of a noise level log(sigma / alpha), within +-7 or so: cosines and sines of geometric frequencies, [B, size] for an even size."""
+  frequencies_F = jnp.geomspace(.2, 20., size // 2)
+  angle_BxF = level_B[:, None] * frequencies_F[None]
+  return jnp.concatenate([jnp.cos(angle_BxF), jnp.sin(angle_BxF)], axis=-1)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import core
+from gen_jax.networks import Parts
 
 DEFAULTS = dict(width=32, features=256, dtype='float32')
 
@@ -110,5 +111,5 @@ def group_count(channels: int) -> int:
 
 def make(options, spec):
   n = stages(spec.shape)
-  return (Encoder(n, options.width, options.features, options.dtype),
-          Decoder(spec.shape, spec.shape[-1], n, options.width, options.dtype))
+  return Parts(Encoder(n, options.width, options.features, options.dtype),
+               Decoder(spec.shape, spec.shape[-1], n, options.width, options.dtype))

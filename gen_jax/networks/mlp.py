@@ -4,6 +4,8 @@ import math
 import flax.linen as nn
 import jax.numpy as jnp
 
+from gen_jax.networks import Parts, embed
+
 DEFAULTS = dict(width=512, layers=2, dtype='float32')
 
 
@@ -36,6 +38,25 @@ class Decoder(nn.Module):
     return nn.Dense(math.prod(shape), dtype=self.dtype)(h_BxF).reshape(len(h_BxF), *shape).astype(jnp.float32)
 
 
+class Denoiser(nn.Module):
+  channels: int
+  width: int
+  layers: int
+  dtype: str
+
+  @nn.compact
+  def __call__(self, x_B, level_B, condition_BxE=None):
+    dense = lambda n: nn.Dense(n, dtype=self.dtype)
+    context_BxF = nn.silu(dense(self.width)(embed(level_B, self.width)))
+    if condition_BxE is not None:
+      context_BxF += dense(self.width)(condition_BxE)
+    h_BxF = dense(self.width)(x_B.reshape(len(x_B), -1))
+    for _ in range(self.layers):
+      h_BxF += dense(self.width)(nn.silu(dense(self.width)(h_BxF) + dense(self.width)(context_BxF)))
+    shape = (*x_B.shape[1:-1], self.channels)
+    return dense(math.prod(shape))(nn.silu(h_BxF)).reshape(len(x_B), *shape).astype(jnp.float32)
+
+
 def make(options, spec):
   shared = dict(width=options.width, layers=options.layers, dtype=options.dtype)
-  return Encoder(**shared), Decoder(spec.shape, spec.shape[-1], **shared)
+  return Parts(Encoder(**shared), Decoder(spec.shape, spec.shape[-1], **shared), Denoiser(spec.shape[-1], **shared))

@@ -3,6 +3,7 @@ self-attention at the second smallest size (SAGAN, Zhang et al. 2019, https://ar
 import flax.linen as nn
 import jax.numpy as jnp
 
+from gen_jax.networks import Parts
 from gen_jax.networks.conv import depth_to_space, group_count, stages
 
 DEFAULTS = dict(width=32, features=256, attention=False, dtype='float32')
@@ -82,5 +83,5 @@ class Decoder(nn.Module):
 
 def make(options, spec):
   n = stages(spec.shape)
-  return (Encoder(n, options.width, options.features, options.attention, options.dtype),
-          Decoder(spec.shape, spec.shape[-1], n, options.width, options.attention, options.dtype))
+  return Parts(Encoder(n, options.width, options.features, options.attention, options.dtype),
+               Decoder(spec.shape, spec.shape[-1], n, options.width, options.attention, options.dtype))

@@ -61,7 +61,7 @@ def devices(family: core.Family, mesh: jax.sharding.Mesh) -> core.Family:
 
   roles = {name: role._replace(gradient=_sharded(role, sharded)) for name, role in family.roles.items()}
   return sharded._replace(roles=roles, sample=over(family.sample), score=over(family.score), reconstruct=over(family.reconstruct),
-                          prior=over(family.prior), decode=over(family.decode))
+                          prior=over(family.prior), decode=over(family.decode), encode=over(family.encode))
 
 
 def _sharded(role, family):

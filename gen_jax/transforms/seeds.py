@@ -30,4 +30,4 @@ def seeds(family: core.Family, n: int) -> core.Family:
     return f and (lambda state, *rest: core.over_seeds(f)(state, *rest))
   return family._replace(init=init, roles={name: lifted(role) for name, role in family.roles.items()}, sample=lift(family.sample),
                          score=lift(family.score), reconstruct=lift(family.reconstruct), prior=lift(family.prior), decode=lift(family.decode),
-                         seeds=n)
+                         encode=lift(family.encode), seeds=n)

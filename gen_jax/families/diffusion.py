@@ -1,0 +1,231 @@
+"""Diffusion and flow matching: any schedule, prediction, weight and sampler together (gen_jax/schedules.py, gen_jax/samplers.py).
+
+Ho et al. 2020, https://arxiv.org/abs/2006.11239; Karras et al. 2022, https://arxiv.org/abs/2206.00364; Lipman et al. 2023,
+https://arxiv.org/abs/2210.02747. With classifier-free guidance (Ho and Salimans 2022, https://arxiv.org/abs/2207.12598), bounds on the likelihood
+(Kingma et al. 2021, https://arxiv.org/abs/2107.00630) and its value by the probability-flow ODE (Song et al. 2021,
+https://arxiv.org/abs/2011.13456), and consistency training for few steps (Geng et al. 2024, https://arxiv.org/abs/2406.14548). One role: model.
+"""
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from ml_collections.config_dict import placeholder
+
+from gen_jax import core, losses, networks, optimizers, samplers, schedules
+
+DEFAULTS = dict(
+    schedule='cosine',          # schedules.SCHEDULES
+    objective='velocity',       # schedules.OBJECTIVES: what the network predicts
+    weight='uniform',           # schedules.WEIGHTS
+    deviation=.5,               # standard deviation of the data, as EDM's preconditioning takes it
+    condition=False,            # on labels
+    drop=.1,                    # of the labels, so that guidance knows what is made without
+    consistency=0,              # n > 0: a consistency model; the gap to the time that teaches halves n times over the run
+    score_draws=16,             # times and noises that the bound is taken over
+    ode_steps=0,                # n > 0: `score` also integrates the ODE, in n steps of fourth order
+)
+# What sampling may change of a trained run, in config.sample.
+SAMPLE = dict(
+    sampler='heun',             # samplers.SAMPLERS
+    steps=10,
+    eta=0.,                     # of ddim: the part of DDPM's noise
+    churn=0.,                   # of heun
+    guidance=1.,                # 1: as trained; more: towards the label, away from what there is without it, or from `negative`
+    guidance_from=0.,           # where guidance acts, in t of the schedule: 0 is data, 1 noise (Kynkaanniemi et al. 2024,
+    guidance_to=1.,             # https://arxiv.org/abs/2404.07724)
+    negative=placeholder(int),  # a label to lead away from
+)
+
+HUBER = .03   # where consistency's error turns from quadratic to linear, in deviations of a pixel (Geng et al. 2024)
+EXACT = 32   # dimensions up to which the ODE's divergence is a sum, not an estimate
+
+
+class Denoiser(nn.Module):
+  net: nn.Module
+  classes: int               # 0: unconditional; label `classes` is no label
+
+  @nn.compact
+  def __call__(self, x_B, level_B, condition_B):
+    embedded = nn.Embed(self.classes + 1, 64)(condition_B) if self.classes else None
+    return self.net(x_B, level_B, embedded)
+
+
+def make(config, spec) -> core.Family:
+  o, s = config.family, config.sample
+  schedule = optimizers.choose('family.schedule', o.schedule, schedules.SCHEDULES)
+  objective = optimizers.choose('family.objective', o.objective, schedules.OBJECTIVES)
+  weight = optimizers.choose('family.weight', o.weight, schedules.WEIGHTS)
+  optimizers.choose('sample.sampler', s.sampler, samplers.SAMPLERS)
+  if o.condition and not spec.classes:
+    raise core.InputError(f'family.condition needs labels, and {config.data.name} has none')
+  if not o.condition and (s.guidance != 1 or s.negative is not None):
+    raise core.InputError('sample.guidance and sample.negative lead towards and away from labels, and this model knows none (family.condition)')
+  if s.negative is not None and not 0 <= s.negative < spec.classes:
+    raise core.InputError(f'sample.negative={s.negative}: the labels are 0 to {spec.classes - 1}')
+  if not 1 <= s.steps <= samplers.MOST_STEPS:
+    raise core.InputError(f'sample.steps={s.steps} is not in [1, {samplers.MOST_STEPS}], the levels that a schedule has')
+  if not 0 <= o.drop < 1 or not 0 <= s.eta <= 1 or s.churn < 0 or o.deviation <= 0:
+    raise core.InputError('family.drop is in [0, 1), sample.eta in [0, 1], sample.churn at least 0, family.deviation above 0')
+  if o.consistency and o.weight != 'edm':
+    raise core.InputError(f'family.consistency is trained under family.weight=edm, not {o.weight}')
+  denoiser, = networks.make(config.network, spec, 'denoiser')
+  classes, size = spec.classes if o.condition else 0, math.prod(spec.shape)
+  net = Denoiser(denoiser, classes)
+
+  def init(key, batch):
+    x_B = batch['x']
+    return {'model': net.init(core.fold(key, 'model'), x_B, jnp.zeros(len(x_B)), batch.get('condition'))['params']}, {'model': {}}, {}
+
+  def over(value_B, x_B):
+    """One number an example, to be broadcast against x_B."""
+    return value_B.reshape(value_B.shape + (1,) * (x_B.ndim - 1))
+
+  def predict(params, x_B, t_B, condition_B):
+    """(the network's prediction, the clean x in it) at the times t_B."""
+    alpha_B, sigma_B = schedule.path(t_B)
+    alpha, sigma = over(alpha_B, x_B), over(sigma_B, x_B)
+    scaled = x_B / jnp.sqrt(sigma**2 + (alpha * o.deviation)**2)
+    out = net.apply({'params': params}, scaled, jnp.log(sigma_B / alpha_B), condition_B)
+    return out, schedules.solve(x_B, out, alpha, sigma, *objective(alpha, sigma, o.deviation))[0]
+
+  def noised(x_B, t_B, e_B):
+    alpha_B, sigma_B = schedule.path(t_B)
+    return over(alpha_B, x_B) * x_B + over(sigma_B, x_B) * e_B
+
+  def snr(u):
+    alpha, sigma = schedule.path(schedule.draw(u))
+    return (alpha / sigma)**2
+
+  def mean_square(x_B):
+    return (x_B**2).reshape(len(x_B), -1).mean(-1)
+
+  def labels(batch, keys_B):
+    """With some of them dropped."""
+    if not classes:
+      return None
+    dropped_B = jax.vmap(lambda key: jax.random.bernoulli(key, o.drop))(core.fold(keys_B, 'drop'))
+    return jnp.where(dropped_B, classes, batch['condition'])
+
+  def loss(own, state, batch, keys_B, key):
+    x_B, condition_B = batch['x'], labels(batch, keys_B)
+    u_B = jax.vmap(jax.random.uniform)(core.fold(keys_B, 'time'))
+    t_B, e_B = schedule.draw(u_B), samplers.normal(core.fold(keys_B, 'noise'), x_B.shape[1:])
+    out, clean = predict(own, noised(x_B, t_B, e_B), t_B, condition_B)
+    error_B = mean_square(clean - x_B)
+    metrics = {'error': error_B}
+    if o.consistency:
+      taught = jax.lax.stop_gradient(teacher(own, state.step, x_B, t_B, e_B, condition_B))
+      loss_B = weight(snr(u_B), None, o.deviation) * (jnp.sqrt(mean_square(clean - taught) + HUBER**2) - HUBER)
+    elif weight is None:
+      alpha, sigma = (over(v_B, x_B) for v_B in schedule.path(t_B))
+      a, b = objective(alpha, sigma, o.deviation)
+      loss_B = mean_square(out - a * x_B - b * e_B)
+    else:
+      snr_B, rise_B = jax.jvp(snr, (u_B,), (jnp.ones_like(u_B),))
+      loss_B = weight(snr_B, -rise_B, o.deviation) * error_B
+    return loss_B, core.Aux(metrics)
+
+  def teacher(own, step, x_B, t_B, e_B, condition_B):
+    """What is seen in the same x with less of the same noise, by a part that grows from 0 (then it is x: plain diffusion) to nearly all."""
+    alpha_B, sigma_B = schedule.path(t_B)
+    halvings = jnp.floor((o.consistency + 1) * step / config.steps)
+    ratio_B = jnp.maximum(0, 1 - (1 + 8 * jax.nn.sigmoid(-sigma_B / alpha_B)) / 2**halvings)   # Geng et al. 2024, sec. 4.1
+    less_B = schedule.time(jnp.log(jnp.maximum(ratio_B, 1e-9) * sigma_B / alpha_B))
+    _, clean = predict(own, noised(x_B, jnp.maximum(less_B, 0), e_B), jnp.maximum(less_B, 0), condition_B)
+    return jnp.where(over(less_B, x_B) > 0, clean, x_B)
+
+  def cleaned(state, condition_N):
+    """(x_N, t) -> the clean x_N, guided, for a sampler."""
+    params = state.averaged('model')
+
+    def at(x_N, t):
+      t_N = jnp.full(len(x_N), t)
+      label = lambda label: jnp.full(len(x_N), label)
+      _, clean = predict(params, x_N, t_N, condition_N if condition_N is not None else label(classes))
+      if s.guidance != 1:
+        _, other = predict(params, x_N, t_N, label(classes if s.negative is None else s.negative))
+        guidance = jnp.where((s.guidance_from <= t) & (t <= s.guidance_to), s.guidance, 1.)
+        clean = other + guidance * (clean - other)
+      return jnp.clip(clean, -1, 1) if spec.bounded else clean
+    return at
+
+  def prior(state, keys_N):
+    return samplers.normal(core.fold(keys_N, 'prior'), spec.shape)
+
+  def drawn(state, z_N, keys_N, condition_N):
+    return samplers.run(cleaned(state, condition_N if classes else None), schedule, schedule.path(jnp.ones(()))[1] * z_N, keys_N, s)
+
+  def decode(state, z_N, condition_N=None):
+    """By a sampler that draws nothing on the way."""
+    return drawn(state, z_N.reshape(len(z_N), *spec.shape), jax.vmap(jax.random.key)(jnp.arange(len(z_N))), condition_N)
+
+  def sample(state, keys_N, condition_N=None):
+    return drawn(state, prior(state, keys_N), core.fold(keys_N, 'sampler'), condition_N)
+
+  def score(state, batch, keys_B):
+    """A lower bound of log p(x) in nats, and with ode_steps its value under the ODE; in bits per dimension too where x has 256 levels. Two models of
+    one run: the noisy reverse process, and the flow."""
+    x_B = batch['x']
+    condition_B = batch['condition'] if classes else None
+    clean = lambda x_B, t_B: predict(state.averaged('model'), x_B, t_B, condition_B)[1]
+    found = {'elbo': bound(clean, x_B, keys_B)}
+    if o.ode_steps:
+      found['ode'] = by_ode(clean, x_B, keys_B)
+    if not spec.bounded:
+      return found
+    return {f'{name}_8bit': v_B for name, v_B in found.items()} | {
+        f'bits_per_dim_{name}_8bit': -v_B / (size * math.log(2)) for name, v_B in found.items()}
+
+  def bound(clean, x_B, keys_B):
+    """Kingma et al. 2021, eq. 11 and 17: what the noise at t = 1 and the x at t = 0 cost, and all levels between."""
+    u_B = jax.vmap(jax.random.uniform)(core.fold(keys_B, 'time'))
+
+    def between(i):
+      u = (u_B + i / o.score_draws) % 1   # spread evenly: less variance
+      t_B = schedule.draw(u)
+      error_B = size * mean_square(clean(noised(x_B, t_B, samplers.normal(core.fold(keys_B, i), x_B.shape[1:])), t_B) - x_B)
+      return -.5 * jax.jvp(snr, (u,), (jnp.ones_like(u),))[1] * error_B
+    alpha, sigma = schedule.path(jnp.ones(()))
+    ends_B = .5 * size * mean_square(x_B) * (alpha / sigma)**2
+    alpha, sigma = schedule.path(jnp.zeros(()))
+    seen = x_B + sigma / alpha * samplers.normal(core.fold(keys_B, 'last'), x_B.shape[1:])
+    return losses.pixels(x_B, seen, sigma / alpha, spec.bounded) - ends_B - jax.lax.map(between, jnp.arange(o.score_draws)).mean(0)
+
+  def by_ode(clean, x_B, keys_B):
+    """log p(x) of y = x_t / alpha under dy = (y - clean) d(level); pixels are spread over their level's width first. The divergence is exact where it
+    is small, else one Rademacher probe an example (Hutchinson)."""
+    ends = [jnp.log(sigma / alpha) for alpha, sigma in (schedule.path(jnp.full((), t)) for t in (0., 1.))]
+    probe = jax.vmap(lambda key: jax.random.rademacher(key, spec.shape, jnp.float32))(core.fold(keys_B, 'probe'))
+
+    def velocity(y_B, level):
+      t_B = jnp.full(len(y_B), schedule.time(level))
+      return y_B - clean(over(schedule.path(t_B)[0], y_B) * y_B, t_B)
+
+    def slope(y_B, level):
+      along = lambda v_B: jax.jvp(lambda y_B: velocity(y_B, level), (y_B,), (v_B,))
+      if size > EXACT:
+        v_B, moved = along(probe)
+        return v_B, (probe * moved).reshape(len(y_B), -1).sum(-1)
+      basis = jnp.eye(size).reshape(size, 1, *spec.shape)
+      diagonal = jax.lax.map(lambda e: (along(jnp.broadcast_to(e, y_B.shape))[1] * e).reshape(len(y_B), -1).sum(-1), basis)
+      return velocity(y_B, level), diagonal.sum(0)
+
+    def step(carry, level):   # Runge and Kutta's, of fourth order
+      y, log_det = carry
+      h = (ends[1] - ends[0]) / o.ode_steps
+      a, da = slope(y, level)
+      b, db = slope(y + h / 2 * a, level + h / 2)
+      c, dc = slope(y + h / 2 * b, level + h / 2)
+      d, dd = slope(y + h * c, level + h)
+      return (y + h / 6 * (a + 2 * b + 2 * c + d), log_det + h / 6 * (da + 2 * db + 2 * dc + dd)), None
+    width = 2 / 255
+    spread = lambda key: width * (jax.random.uniform(key, spec.shape) - .5)
+    y_B = x_B + jax.vmap(spread)(core.fold(keys_B, 'spread')) if spec.bounded else x_B
+    (y_B, log_det_B), _ = jax.lax.scan(step, (y_B, jnp.zeros(len(y_B))), jnp.linspace(*ends, o.ode_steps + 1)[:-1])
+    log_p_B = losses.standard_normal((y_B / jnp.exp(ends[1])).reshape(len(y_B), -1)) - size * ends[1] + log_det_B
+    return log_p_B + size * math.log(width) if spec.bounded else log_p_B
+
+  role = optimizers.role(config.roles.model, config.steps, loss)
+  fixed = s.sampler in ('euler', 'midpoint', 'dpm2m') or s.sampler == 'ddim' and not s.eta or s.sampler == 'heun' and not s.churn
+  return core.Family(init, {'model': role}, sample, score, prior=prior if fixed else None, decode=decode if fixed else None)

@@ -1,0 +1,155 @@
+"""Diffusion under networks that predict what is best on Gaussian data: losses are least there, likelihoods exact."""
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gen_jax import core, data, losses, networks, run, schedules
+from gen_jax.config import base
+
+MEAN, VARIANCE = .2, .3
+
+
+class Best(nn.Module):
+  """Predicts the posterior mean for x ~ N(MEAN, VARIANCE), off by a parameter."""
+  objective: str
+  schedule: str
+  deviation: float
+
+  @nn.compact
+  def __call__(self, scaled_B, level_B, condition_BxE=None):
+    schedule = schedules.SCHEDULES[self.schedule]
+    alpha, sigma = (v[:, None] for v in schedule.path(schedule.time(level_B)))
+    x_B = scaled_B * jnp.sqrt(sigma**2 + (alpha * self.deviation)**2)
+    clean = MEAN + alpha * VARIANCE / (alpha**2 * VARIANCE + sigma**2) * (x_B - alpha * MEAN)
+    noise = (x_B - alpha * clean) / sigma
+    a, b = schedules.OBJECTIVES[self.objective](alpha, sigma, self.deviation)
+    out = a * clean + b * noise + self.param('shift', nn.initializers.zeros, ())
+    return out if condition_BxE is None else out + self.param('lead', nn.initializers.ones, ()) * condition_BxE[:, :1]
+
+
+def game(monkeypatch, dims=1, classes=0, sample=None, **options) -> run.Run:
+  config = base('gaussians', 'diffusion', 'mlp', model=dict(learning_rate=1e-3))
+  config.mesh = 'data=1'
+  config.family.update(options)
+  config.sample.update(sample or {})
+  best = Best(config.family.objective, config.family.schedule, config.family.deviation)
+  monkeypatch.setattr(networks, 'make', lambda *_: [best])
+  return run.build(config, data.Spec((dims,), classes, bounded=False))
+
+
+def examples(n, dims=1):
+  return {'x': MEAN + math.sqrt(VARIANCE) * jax.random.normal(jax.random.key(5), (n, dims))}
+
+
+def keys(n, seed=0):
+  return core.per_example(jax.random.key(seed), jnp.arange(n))
+
+
+def start(made):
+  return jax.jit(lambda: core.create(made.family, jax.random.key(0), run.example(made.spec)))()
+
+
+@pytest.mark.parametrize('objective', schedules.OBJECTIVES)
+@pytest.mark.parametrize('weight', schedules.WEIGHTS)
+def test_every_loss_is_least_at_the_posterior_mean(monkeypatch, objective, weight):
+  made = game(monkeypatch, objective=objective, weight=weight, schedule='rectified')
+  state, batch, role = start(made), examples(20_000), made.family.roles['model']
+  each = jax.jit(jax.vmap(lambda x, key: jax.grad(lambda own: role.loss(own, state, {'x': x[None]}, key[None], None)[0][0])(state.params['model']),
+                          (0, 0)))(batch['x'], keys(20_000))['net']['shift']
+  assert each.std() > 0 and abs(float(each.mean() / each.std())) < 4 / math.sqrt(20_000)
+
+
+@pytest.mark.parametrize('schedule', schedules.SCHEDULES)
+@pytest.mark.parametrize('dims', [3, 40])
+def test_the_odes_likelihood_of_a_gaussian(monkeypatch, schedule, dims):
+  """Also by Hutchinson's probe, exact where the divergence is the same along every axis."""
+  made = game(monkeypatch, dims, schedule=schedule, objective='velocity', ode_steps=100)
+  batch = examples(5, dims)
+  found = made.family.score(start(made), batch, keys(5))['ode']
+  s0, s1 = (jnp.divide(*schedules.SCHEDULES[schedule].path(jnp.full((), t))[::-1]) for t in (0., 1.))
+  stretch = jnp.sqrt((VARIANCE + s1**2) / (VARIANCE + s0**2))
+  end = MEAN + (batch['x'] - MEAN) * stretch   # y where noise takes over, taken for N(0, s1^2)
+  exact = (-.5 * (end / s1)**2 - jnp.log(s1 / stretch) - .5 * math.log(2 * math.pi)).sum(-1)
+  np.testing.assert_allclose(found / dims, exact / dims, atol=1e-4)
+  density = (-.5 * (batch['x'] - MEAN)**2 / VARIANCE - .5 * math.log(2 * math.pi * VARIANCE)).sum(-1)
+  np.testing.assert_allclose(found / dims, density / dims, atol=3 * MEAN / s1 + s0**2 / VARIANCE)
+
+
+@pytest.mark.parametrize('schedule', schedules.SCHEDULES)
+def test_the_bound_is_tight_on_average_and_no_more(monkeypatch, schedule):
+  made = game(monkeypatch, 2, schedule=schedule, objective='edm', score_draws=64)
+  batch = examples(4000, 2)
+  found = jax.jit(made.family.score)(start(made), batch, keys(4000))['elbo']
+  exact = (-.5 * (batch['x'] - MEAN)**2 / VARIANCE - .5 * math.log(2 * math.pi * VARIANCE)).sum(-1)
+  gap = found - exact
+  assert abs(float(gap.mean())) < 4 * float(gap.std()) / math.sqrt(4000) + 2e-3, (gap.mean(), gap.std())
+  worse = start(made).replace(params={'model': {'net': {'shift': jnp.full((), .3)}}})
+  assert float(jax.jit(made.family.score)(worse, batch, keys(4000))['elbo'].mean()) < float(found.mean()) - .05
+
+
+def test_pixels_cost_what_all_levels_say():
+  x = jnp.array([[0, 3, 128, 255]]) / 127.5 - 1
+  seen = x + .004 * jnp.array([[1., -1., 2., .5]])
+  levels = jnp.arange(256) / 127.5 - 1
+  log_p = -.5 * ((seen[..., None] - levels[None, None]) / .004)**2
+  wanted = (-.5 * ((seen - x) / .004)**2 - jax.nn.logsumexp(log_p, axis=-1)).sum(-1)
+  np.testing.assert_allclose(losses.pixels(x, seen, .004, True), wanted, atol=1e-4)
+
+
+def lead(made, **sample):
+  """The clean x that one step sees in noise, of labels 2 and 0."""
+  return made.family.sample(start(made), keys(4), jnp.array([2, 2, 0, 0]))
+
+
+def test_guidance_extrapolates_between_the_label_and_none(monkeypatch):
+  made = {}
+  for name, sample in {'none': {}, 'plain': dict(guidance=1.), 'more': dict(guidance=3.), 'off': dict(guidance=0.),
+                       'outside': dict(guidance=3., guidance_to=.5), 'away': dict(guidance=3., negative=2)}.items():
+    made[name] = lead(game(monkeypatch, 1, 3, dict(sample, steps=1), condition=True, objective='data'))
+  np.testing.assert_allclose(made['plain'], made['none'])
+  np.testing.assert_allclose(made['more'], made['off'] + 3 * (made['plain'] - made['off']), rtol=1e-5)
+  np.testing.assert_allclose(made['outside'], made['plain'])   # the one step is at t = 1
+  np.testing.assert_allclose(made['away'][:2], made['plain'][:2], rtol=1e-5)
+  assert (jnp.abs(made['away'][2:] - made['plain'][2:]) > .1).all()
+
+
+def test_labels_are_dropped_as_often_as_asked(monkeypatch):
+  made = game(monkeypatch, 1, 3, condition=True, objective='data', drop=.25, schedule='edm')
+  state, batch = start(made), {**examples(2000), 'condition': jnp.full(2000, 1)}
+  loss = lambda state: made.family.roles['model'].loss(state.params['model'], state, batch, keys(2000), None)[0]
+  table = state.params['model']['Embed_0']['embedding']
+  other = state.replace(params={'model': {**state.params['model'], 'Embed_0': {'embedding': table.at[1].add(1.)}}})
+  np.testing.assert_allclose((loss(state) == loss(other)).mean(), .25, atol=.04)
+
+
+def test_a_consistency_model_starts_as_diffusion_and_ends_near_itself(monkeypatch):
+  options = dict(objective='edm', schedule='edm', weight='edm', deviation=math.sqrt(VARIANCE))
+  made = game(monkeypatch, consistency=6, **options)
+  state, batch, role = start(made), examples(500), made.family.roles['model']
+  loss_B, aux = role.loss(state.params['model'], state, batch, keys(500), None)
+  error = aux.metrics['error']
+  late = state.replace(step=jnp.asarray(made.config.steps - 1))
+  # At first its target is x itself: the loss is a function of the error alone; in the end what it sees with a little less noise.
+  plain = game(monkeypatch, **options).family.roles['model'].loss(state.params['model'], state, batch, keys(500), None)[0]
+  np.testing.assert_allclose(loss_B, (jnp.sqrt(error + .03**2) - .03) * plain / error, rtol=1e-3, atol=1e-5)
+  assert float(role.loss(late.params['model'], late, batch, keys(500), None)[0].mean()) < .2 * float(loss_B.mean())
+
+
+def test_interpolation_decodes_the_prior(monkeypatch):
+  made = game(monkeypatch, 2, sample=dict(sampler='dpm2m'))
+  state = start(made)
+  np.testing.assert_array_equal(made.family.decode(state, made.family.prior(state, keys(3))), made.family.sample(state, keys(3)))
+  assert game(monkeypatch, 2, sample=dict(sampler='ddpm')).family.decode is None
+
+
+@pytest.mark.parametrize('sample, options, what', [
+    (dict(guidance=2.), {}, 'guidance'), (dict(negative=0), {}, 'negative'), (dict(steps=1001), {}, '1000'), (dict(steps=0), {}, 'steps'),
+    (dict(sampler='huen'), {}, 'heun'), (dict(eta=2.), {}, 'eta'), ({}, dict(schedule='cosin'), 'cosine'), ({}, dict(objective='x'), 'velocity'),
+    ({}, dict(condition=True), 'labels'), ({}, dict(consistency=3), 'edm'), ({}, dict(weight='snr'), 'min_snr')], ids=str)
+def test_what_is_refused(monkeypatch, sample, options, what):
+  with pytest.raises(core.InputError, match=what):
+    game(monkeypatch, sample=sample, **options)
