@@ -48,7 +48,7 @@ def verb(main):
 
 
 def parse(argv: list[str], about: str, required=(), config=None, **defaults) -> flags.FlagValues:
-  """Flags with the type of their defaults. config: None, 'file' (--config=FILE[:ARG]) or a function of the workdir that gives a ConfigDict;
+  """Flags with the type of their defaults. config: None, 'file' (--config=FILE[:ARG]) or names of fields of the run in --workdir;
   with either, --config.FIELD=VALUE changes a field.
 
   Raises InputError for what can't be parsed. Prints `about` and exits 0 for --help.
@@ -75,7 +75,7 @@ def parse(argv: list[str], about: str, required=(), config=None, **defaults) -> 
       workdir = next((a.split('=', 1)[1] for a in reversed(argv) if a.startswith('--workdir=')), '')
       if not workdir:
         raise core.InputError('--workdir is missing; try --help')
-      config_flags.DEFINE_config_dict('config', config(workdir), flag_values=values, lock_config=True)
+      config_flags.DEFINE_config_dict('config', configs.changeable(workdir, *config), flag_values=values, lock_config=True)
     with warnings.catch_warnings(action='ignore'):
       rest = values(sys.argv)
   except core.InputError:

@@ -1,6 +1,7 @@
 """What a config holds: the run's own fields, and the DEFAULTS of the modules that it names."""
 import copy
 import json
+import pathlib
 
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
@@ -76,6 +77,16 @@ def load(path) -> ConfigDict:
     return check(ConfigDict(json.loads(path.read_text())), path).lock()
   except (ValueError, TypeError, AttributeError) as e:
     raise core.InputError(f'{path} is not a config: {e}') from None
+
+
+def changeable(workdir, *names: str) -> ConfigDict:
+  """These fields of a run's config, as it has them, for the command line to change."""
+  config = load(pathlib.Path(workdir) / 'config.json')
+  found = {name: plain(config)[name] for name in names}
+  empty = {'frozen': {name: placeholder(str) for name in config.frozen}, 'sample': defaults('families', config.family.name, 'SAMPLE')}
+  for name in empty.keys() & found.keys():   # what is None takes no value but in a placeholder
+    found[name] = {k: empty[name][k] if v is None else v for k, v in found[name].items()}
+  return ConfigDict(found)
 
 
 def check(config: ConfigDict, where) -> ConfigDict:

@@ -3,7 +3,7 @@
   python -m gen_jax.evaluate --workdir=runs/a [--workdir=runs/b ...] [--split=test] [--out=DIR] [--config.FIELD=VALUE ...]
 
 Several workdirs are compared; --out is where the report goes, one workdir's into itself. The fields that can be changed, of every run alike: evals,
-eval_examples, eval_few, mesh, frozen.extractor (gen_jax/extractors).
+eval_examples, eval_few, mesh, frozen.extractor (gen_jax/extractors), sample.* (how the family samples).
 """
 import json
 import math
@@ -11,26 +11,19 @@ import pathlib
 import sys
 
 import numpy as np
-from ml_collections import ConfigDict
-from ml_collections.config_dict import placeholder
 
 from gen_jax import checkpoint, cli, core, evals, log, manifest, pictures, report
 from gen_jax import config as configs
 from gen_jax import run as runs
 
-
-def changeable(workdir):
-  """What evaluation may change of a trained run, as the run has it."""
-  config = configs.load(pathlib.Path(workdir) / 'config.json')
-  frozen = {name: part or placeholder(str) for name, part in config.frozen.items()}
-  return ConfigDict({**{name: config[name] for name in ('evals', 'eval_examples', 'eval_few', 'mesh')}, 'frozen': frozen})
+CHANGEABLE = ('evals', 'eval_examples', 'eval_few', 'mesh', 'frozen', 'sample')
 
 
 @cli.verb
 def main(argv):
   workdirs = [flag for flag in argv if flag.startswith('--workdir=')]
   shared = [flag for flag in argv if flag not in workdirs]
-  every = [cli.parse([*shared, flag], __doc__, ('workdir',), changeable, workdir='', split='test', out='')
+  every = [cli.parse([*shared, flag], __doc__, ('workdir',), CHANGEABLE, workdir='', split='test', out='')
            for flag in workdirs or ['--workdir=']]
   if len(every) > 1 and not every[0].out:
     raise core.InputError('--out=DIR is missing: where the report on several workdirs goes')

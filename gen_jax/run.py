@@ -167,14 +167,18 @@ def mapped(run: Run, f):
 
 
 def sampler(run: Run, mapped=mapped):
-  """(state, key, condition [N] or None, n) -> x_N, or [S, N, ...] under seeds; its parts with `chunked`. Raises InputError for a family that does
-  not sample."""
+  """(state, key, condition [N] or a dict of arrays or None, n) -> x_N, or [S, N, ...] under seeds; its parts with `chunked`.
+
+  Raises InputError for a family that does not sample.
+  """
   if run.family.sample is None:
     raise core.InputError(f'the family {run.config.family.name} does not sample')
   call = mapped(run, lambda state, arrays, keys: run.family.sample(state, keys, arrays.get('condition')))
 
   def draw(state, key, condition_N, n):
-    return call(state, key, n, for_seeds(run, {} if condition_N is None else {'condition': np.asarray(condition_N, np.int32)}))
+    if condition_N is not None and not isinstance(condition_N, dict):
+      condition_N = np.asarray(condition_N, np.int32)
+    return call(state, key, n, for_seeds(run, {} if condition_N is None else {'condition': condition_N}))
   return draw
 
 

@@ -1,8 +1,16 @@
 """Draws from a trained run, into a picture. Sample i depends on --seed and i alone.
 
-  python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--label=3] [--columns=10]
+  python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--label=3] [--columns=10] [--config.sample.FIELD=VALUE ...]
+  python -m gen_jax.sample --workdir=runs/a --out=grid.png --edit=inpaint --image=x.png --mask=mask.png
 
-Without --label a class-conditional run draws the classes in turn. A run of several seeds writes a file a seed.
+Without --label a class-conditional run draws the classes in turn. A run of several seeds writes a file a seed. config.sample says how the family
+samples (sampler, steps, guidance). An edit takes image files of the model's size, and its picture begins with them:
+  inpaint       paints where --mask is white: a hole, or around a picture
+  enlarge       --image is smaller, by a whole factor
+  colour        --image counts as grey
+  vary          --image is noised to --config.sample.strength and made again
+  interpolate   --image=A,B, in --num steps along a sphere of the family's latent space
+  arithmetic    --image=A,B,C: A - B + C there
 """
 import pathlib
 import sys
@@ -10,17 +18,29 @@ import sys
 import jax
 import numpy as np
 
-from gen_jax import cli, core
+from gen_jax import cli, core, edits, pictures
 from gen_jax import run as runs
 from gen_jax.modalities import image
+
+TAKES = {**dict.fromkeys(edits.EDITS, 1), 'interpolate': 2, 'arithmetic': 3}   # images
 
 
 @cli.verb
 def main(argv):
-  flags = cli.parse(argv, __doc__, ('workdir', 'out'), workdir='', out='', num=64, seed=0, label=-1, columns=10)
+  flags = cli.parse(argv, __doc__, ('workdir', 'out'), ('sample',), workdir='', out='', num=64, seed=0, label=-1, columns=10,
+                    edit='', image='', mask='')
   if flags.num < 1 or flags.columns < 1:
     raise core.InputError('--num and --columns: at least 1')
-  run, state = runs.load(flags.workdir)
+  if flags.edit and flags.edit not in TAKES:
+    raise core.InputError(f'--edit={flags.edit}: there are {", ".join(TAKES)}')
+
+  def change(config):
+    config.update(flags.config)
+    if flags.edit in edits.EDITS:
+      if 'edit' not in config.sample:
+        raise core.InputError(f'--edit={flags.edit} is done by diffusion families, and this is {config.family.name}')
+      config.sample.edit = flags.edit
+  run, state = runs.load(flags.workdir, change)
   if flags.label != -1 and not 0 <= flags.label < run.spec.classes:
     raise core.InputError(f'--label={flags.label}: the classes are 0 to {run.spec.classes - 1}' if run.spec.classes
                           else f'--label={flags.label}: this run knows no classes')
@@ -28,10 +48,10 @@ def main(argv):
   if out.suffix != '.png':
     raise core.InputError(f'--out={out}: a picture ends in .png')
   one = runs.alone(run)
-  draw = runs.sampler(one)
   condition = None
   if run.spec.classes:
     condition = np.full(flags.num, flags.label) if flags.label >= 0 else np.arange(flags.num) % run.spec.classes
+  draw = editor(one, flags) if flags.edit else runs.sampler(one)
   for i, part in enumerate(runs.parts(run, one, state)):
     path = out.with_stem(f'{out.stem}_seed{run.config.seed + i}') if run.config.seeds > 1 else out
     x = draw(part, core.fold(jax.random.key(flags.seed), 'sample'), condition, flags.num)
@@ -40,6 +60,58 @@ def main(argv):
     except OSError as e:
       raise core.InputError(f'{path} can not be written: {e.strerror}') from None
     print(f'{flags.num} samples of step {int(state.step)}: {path}')
+
+
+def editor(run, flags):
+  """A sampler as `runs.sampler` makes, whose samples follow what --image gives. Raises InputError for files that do not fit."""
+  shape = tuple(run.spec.shape)
+  if len(shape) != 3:
+    raise core.InputError(f'--edit={flags.edit} is of images, and this run makes x of shape {shape}')
+  given = [image.load(path, shape[-1]) for path in flags.image.split(',') if path]
+  if len(given) != TAKES[flags.edit]:
+    raise core.InputError(f'--edit={flags.edit} takes {TAKES[flags.edit]} files in --image, not {len(given)}')
+  for x in given:
+    if flags.edit != 'enlarge' and x.shape != shape:
+      raise core.InputError(f'--image is {x.shape[1]}x{x.shape[0]}, the model makes {shape[1]}x{shape[0]}: resize it first')
+    if flags.edit == 'enlarge' and (shape[0] % x.shape[0] or shape[0] // x.shape[0] * x.shape[1] != shape[1] or x.shape[0] == shape[0]):
+      raise core.InputError(f'--image is {x.shape[1]}x{x.shape[0]}: the model makes {shape[1]}x{shape[0]}, no whole multiple of it')
+  if flags.edit in edits.EDITS:
+    return projected(run, flags, given[0])
+  if run.family.encode is None or run.family.decode is None:
+    raise core.InputError(f'--edit={flags.edit} needs a family that encodes and decodes (vae; diffusion, by a sampler that draws nothing on the way)')
+  encode = runs.mapped(run, lambda state, arrays, keys: run.family.encode(state, arrays['x']))
+  decode = runs.mapped(run, lambda state, arrays, keys: run.family.decode(state, arrays['z'], arrays.get('condition')))
+
+  def between(state, key, condition_N, n):
+    z = encode(state, key, len(given), {'x': np.stack(given)})
+    flat = z.reshape(len(z), -1)
+    if flags.edit == 'interpolate':
+      z_NxZ = pictures.slerp(flat[:1], flat[1:], np.linspace(0, 1, n, dtype=np.float32))[0]
+    else:
+      z_NxZ = np.repeat(flat[:1] - flat[1:2] + flat[2:], n, axis=0)
+    label = {'condition': condition_N} if flags.label >= 0 else {}
+    return np.concatenate([given, decode(state, key, n, {'z': z_NxZ.reshape(n, *z.shape[1:]), **label})])
+  return between
+
+
+def projected(run, flags, x):
+  mask = None
+  if flags.edit == 'inpaint':
+    if not flags.mask:
+      raise core.InputError('--edit=inpaint needs --mask=FILE, white where the model paints')
+    mask = (image.load(flags.mask, 1) > 0).astype(np.float32)
+    if mask.shape[:2] != x.shape[:2]:
+      raise core.InputError(f'--mask is {mask.shape[1]}x{mask.shape[0]}, --image {x.shape[1]}x{x.shape[0]}: they must be of one size')
+  draw, times = runs.sampler(run), run.spec.shape[0] // len(x)
+  shown = x.repeat(times, axis=0).repeat(times, axis=1) if mask is None else x * (1 - mask)   # what is to be painted is grey
+
+  def edited(state, key, condition_N, n):
+    every = lambda a: np.broadcast_to(a, (n, *a.shape))
+    condition = {'given': every(x), **({} if mask is None else {'mask': every(mask)})}
+    if flags.label >= 0:   # else it is free what the image shows
+      condition['label'] = np.asarray(condition_N, np.int32)
+    return np.concatenate([shown[None], draw(state, key, condition, n)])
+  return edited
 
 
 if __name__ == '__main__':

@@ -83,6 +83,15 @@ def consistency(predict, schedule, x, memory, t, to, keys_N, options):
 SAMPLERS = {f.__name__: f for f in (ddim, euler, ddpm, heun, midpoint, dpm2m, consistency)}
 
 
+def backwards(predict, schedule, x_N, options):
+  """From data at t = 0 to noise along the ODE, by Heun's method in options.steps steps."""
+  times_T = jnp.linspace(0., 1., options['steps'] + 1)
+
+  def body(x_N, i):
+    return heun(predict, schedule, x_N, None, times_T[i], times_T[i + 1], None, {'churn': 0})[0], None
+  return jax.lax.scan(body, x_N, jnp.arange(options['steps']))[0]
+
+
 def run(predict, schedule, x_N, keys_N, options, start=1.):
   """From x_N at time `start` to data: options.steps times evenly spaced in t, and at the last of them the clean x is the answer.
 

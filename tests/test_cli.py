@@ -8,11 +8,13 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 from processes import ROOT, SMALL, edit, finish, start
 
 from gen_jax import blind, checkpoint, cli, evaluate, manifest, replay, run, sample, train
 from gen_jax import config as configs
 from gen_jax.data import mnist
+from gen_jax.modalities import image
 
 CONFIG = f'--config={ROOT}/configs/gaussians_gan.py:smoke'
 
@@ -165,18 +167,51 @@ def test_sample_refuses(fails, workdir, tmp_path, capsys):
   assert 'no checkpoint yet' in fails(sample.main, *flags)
 
 
+def as_if_trained(workdir, family, *roles):
+  config = configs.variant(configs.base('mnist', family, 'mlp', **{role: {} for role in roles}), 'smoke')
+  config.mesh = 'data=1'
+  made = run.build(config, mnist.SPEC)
+  checkpoint.save(workdir / 'checkpoints', run.initial(made), 1)
+  configs.save(made.config, workdir / 'config.json')
+  manifest.write(workdir, {'spec': mnist.SPEC._asdict()})
+  return f'--workdir={workdir}'
+
+
 def test_labels_and_classifiers(fails, tmp_path):
-  for family, roles in (('gan', ('discriminator', 'generator')), ('classifier', ('model',))):   # as if they had been trained
-    config = configs.variant(configs.base('mnist', family, 'mlp', **{role: {} for role in roles}), 'smoke')
-    config.mesh = 'data=1'
-    made = run.build(config, mnist.SPEC)
-    workdir = tmp_path / made.config.family.name
-    checkpoint.save(workdir / 'checkpoints', run.initial(made), 1)
-    configs.save(made.config, workdir / 'config.json')
-    manifest.write(workdir, {'spec': mnist.SPEC._asdict()})
+  out = f'--out={tmp_path}/x.png'
+  gan = as_if_trained(tmp_path / 'gan', 'gan', 'discriminator', 'generator')
   for label in (10, -2):
-    assert 'the classes are 0 to 9' in fails(sample.main, f'--workdir={tmp_path}/gan', f'--out={tmp_path}/x.png', f'--label={label}')
-  assert 'does not sample' in fails(sample.main, f'--workdir={tmp_path}/classifier', f'--out={tmp_path}/x.png')
+    assert 'the classes are 0 to 9' in fails(sample.main, gan, out, f'--label={label}')
+  assert 'done by diffusion families, and this is gan' in fails(sample.main, gan, out, '--edit=inpaint', '--image=x.png')
+  assert 'no such field in the config' in fails(sample.main, gan, out, '--config.sample.steps=3')
+  assert 'does not sample' in fails(sample.main, as_if_trained(tmp_path / 'classifier', 'classifier', 'model'), out)
+
+
+def test_edits(fails, tmp_path):
+  rng = np.random.default_rng(0)
+  for name, shape in {'x': (28, 28), 'y': (28, 28), 'small': (7, 7), 'wide': (14, 28), 'colour': (28, 28, 3)}.items():
+    Image.fromarray(rng.integers(0, 256, shape).astype(np.uint8)).save(tmp_path / f'{name}.png')
+  Image.fromarray(np.pad(np.full((14, 28), 255, np.uint8), ((0, 14), (0, 0)))).save(tmp_path / 'mask.png')
+  file = lambda *names: ','.join(f'{tmp_path}/{name}.png' for name in names)
+  flags = [as_if_trained(tmp_path / 'run', 'diffusion', 'model'), f'--out={tmp_path}/out.png', '--config.sample.steps=2', '--num=3', '--columns=4']
+  said = lambda edit, *more: fails(sample.main, *flags, f'--edit={edit}', *more)
+  assert 'there are inpaint' in said('paint')
+  assert 'takes 1 files in --image, not 0' in said('vary')
+  assert 'takes 2 files in --image, not 1' in said('interpolate', f'--image={file("x")}')
+  assert 'cannot be read: No such file' in said('vary', f'--image={file("none")}')
+  assert 'is 28x14, the model makes 28x28: resize it first' in said('vary', f'--image={file("wide")}')
+  assert 'no whole multiple' in said('enlarge', f'--image={file("x")}')
+  assert 'needs --mask' in said('inpaint', f'--image={file("x")}')
+  assert '--mask is 7x7, --image 28x28' in said('inpaint', f'--image={file("x")}', f'--mask={file("small")}')
+  assert 'not for x of shape (28, 28, 1)' in said('colour', f'--image={file("x")}')
+  assert 'that draws nothing on the way' in said('interpolate', f'--image={file("x", "y")}', '--config.sample.sampler=ddpm')
+  assert 'sample.guidance' in said('vary', f'--image={file("x")}', '--config.sample.guidance=2.')
+  for name, *more in (('inpaint', file('x'), f'--mask={file("mask")}'), ('enlarge', file('small')), ('interpolate', file('x', 'colour'))):
+    assert sample.main([*flags, f'--edit={name}', f'--image={more[0]}', *more[1:]]) == 0
+    found = image.load(tmp_path / 'out.png')
+    assert found.shape[0] == (114 if name == 'interpolate' else 56)   # three draws behind what is given, twice as large
+    if name == 'inpaint':
+      np.testing.assert_allclose(found[28:56:2, 58:114:2], image.load(tmp_path / 'x.png')[14:], atol=1e-6)
 
 
 def test_evaluate_refuses(fails, workdir):

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections.config_dict import placeholder
 
-from gen_jax import core, losses, networks, optimizers, samplers, schedules
+from gen_jax import core, edits, losses, networks, optimizers, samplers, schedules
 
 DEFAULTS = dict(
     schedule='cosine',          # schedules.SCHEDULES
@@ -35,6 +35,8 @@ SAMPLE = dict(
     guidance_from=0.,           # where guidance acts, in t of the schedule: 0 is data, 1 noise (Kynkaanniemi et al. 2024,
     guidance_to=1.,             # https://arxiv.org/abs/2404.07724)
     negative=placeholder(int),  # a label to lead away from
+    edit='',                    # edits.EDITS of what `condition` gives
+    strength=.5,                # of `vary`: the t that what is given is noised to
 )
 
 HUBER = .03   # where consistency's error turns from quadratic to linear, in deviations of a pixel (Geng et al. 2024)
@@ -67,6 +69,12 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'sample.steps={s.steps} is not in [1, {samplers.MOST_STEPS}], the levels that a schedule has')
   if not 0 <= o.drop < 1 or not 0 <= s.eta <= 1 or s.churn < 0 or o.deviation <= 0:
     raise core.InputError('family.drop is in [0, 1), sample.eta in [0, 1], sample.churn at least 0, family.deviation above 0')
+  if s.edit:
+    optimizers.choose('sample.edit', s.edit, edits.EDITS)
+    if len(spec.shape) != 3 or s.edit == 'colour' and spec.shape[-1] == 1:
+      raise core.InputError(f'sample.edit={s.edit} is not for x of shape {tuple(spec.shape)}')
+  if not 0 < s.strength <= 1:
+    raise core.InputError(f'sample.strength={s.strength} is not in (0, 1]')
   if o.consistency and o.weight != 'edm':
     raise core.InputError(f'family.consistency is trained under family.weight=edm, not {o.weight}')
   denoiser, = networks.make(config.network, spec, 'denoiser')
@@ -154,13 +162,25 @@ def make(config, spec) -> core.Family:
     return samplers.normal(core.fold(keys_N, 'prior'), spec.shape)
 
   def drawn(state, z_N, keys_N, condition_N):
-    return samplers.run(cleaned(state, condition_N if classes else None), schedule, schedule.path(jnp.ones(()))[1] * z_N, keys_N, s)
+    given = condition_N if isinstance(condition_N, dict) else {'label': condition_N}
+    clean = cleaned(state, given.get('label') if classes else None)
+    start = s.strength if s.edit == 'vary' else 1.
+    alpha, sigma = schedule.path(jnp.full((), start))
+    x_N = sigma * z_N + (alpha * given['given'] if s.edit == 'vary' else 0)
+    kept = lambda x_N, t: edits.EDITS[s.edit](clean(x_N, t), given['given'], given.get('mask'))
+    return samplers.run(kept if s.edit else clean, schedule, x_N, keys_N, s, start)
 
   def decode(state, z_N, condition_N=None):
     """By a sampler that draws nothing on the way."""
     return drawn(state, z_N.reshape(len(z_N), *spec.shape), jax.vmap(jax.random.key)(jnp.arange(len(z_N))), condition_N)
 
+  def encode(state, x_N):
+    """The noise that the ODE makes of x, by the sampler run backwards; of a conditional model as without a label."""
+    x = schedule.path(jnp.zeros(()))[0] * x_N.reshape(len(x_N), *spec.shape)
+    return samplers.backwards(cleaned(state, None), schedule, x, s) / schedule.path(jnp.ones(()))[1]
+
   def sample(state, keys_N, condition_N=None):
+    """condition_N: labels, or {'label', 'given', 'mask'} for config.sample.edit."""
     return drawn(state, prior(state, keys_N), core.fold(keys_N, 'sampler'), condition_N)
 
   def score(state, batch, keys_B):
@@ -228,4 +248,5 @@ def make(config, spec) -> core.Family:
 
   role = optimizers.role(config.roles.model, config.steps, loss)
   fixed = s.sampler in ('euler', 'midpoint', 'dpm2m') or s.sampler == 'ddim' and not s.eta or s.sampler == 'heun' and not s.churn
-  return core.Family(init, {'model': role}, sample, score, prior=prior if fixed else None, decode=decode if fixed else None)
+  return core.Family(init, {'model': role}, sample, score, prior=prior if fixed else None, decode=decode if fixed else None,
+                     encode=encode if fixed else None)

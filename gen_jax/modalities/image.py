@@ -46,13 +46,16 @@ def save(path, x, columns: int = 10):
   new.replace(path)
 
 
-def load(path) -> np.ndarray:
-  """The image of a file as float32 [H, W, C] in [-1, 1]; C is 1 for grey ones, else 3. Raises InputError where it cannot be read."""
+def load(path, channels: int | None = None) -> np.ndarray:
+  """The image of a file as float32 [H, W, C] in [-1, 1]; C is `channels` (1 or 3), by default 1 for grey ones, else 3.
+
+  Raises InputError where it cannot be read.
+  """
   try:
     raw = pathlib.Path(path).read_bytes()
   except OSError as e:
     raise core.InputError(f'{path} cannot be read: {e.strerror}') from None
-  return decode(raw, name=path).astype(np.float32) / 127.5 - 1
+  return decode(raw, channels, name=path).astype(np.float32) / 127.5 - 1
 
 
 def decode(raw: bytes, channels: int | None = None, size: int | None = None, name='an image') -> np.ndarray:

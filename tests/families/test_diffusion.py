@@ -146,10 +146,56 @@ def test_interpolation_decodes_the_prior(monkeypatch):
   assert game(monkeypatch, 2, sample=dict(sampler='ddpm')).family.decode is None
 
 
+def pictures(monkeypatch, **sample):
+  """A family of 8x8 colour images under the best denoiser of Gaussian pixels."""
+  config = base('gaussians', 'diffusion', 'mlp', model=dict(learning_rate=1e-3))
+  config.mesh = 'data=1'
+  config.sample.update(sample)
+
+  class Flat(nn.Module):
+    @nn.compact
+    def __call__(self, x_B, level_B, condition_BxE=None):
+      return Best('velocity', 'cosine', .5)(x_B.reshape(len(x_B), -1), level_B).reshape(x_B.shape)
+  monkeypatch.setattr(networks, 'make', lambda *_: [Flat()])
+  return run.build(config, data.Spec((8, 8, 3)))
+
+
+@pytest.mark.parametrize('sampler, more', [('ddpm', {}), ('heun', dict(churn=5.)), ('dpm2m', {})])
+@pytest.mark.parametrize('edit', ['inpaint', 'enlarge', 'colour'])
+def test_an_edit_keeps_what_is_given_and_makes_the_rest(monkeypatch, edit, sampler, more):
+  made = pictures(monkeypatch, edit=edit, sampler=sampler, steps=8, **more)
+  x = jax.random.uniform(jax.random.key(1), (3, 8, 8, 3), minval=-.6, maxval=.6)
+  small = lambda x: x.reshape(3, 4, 2, 4, 2, 3).mean((2, 4))
+  mask = jnp.zeros((3, 8, 8, 1)).at[:, 2:6, 2:6].set(1.)
+  given = {'given': small(x) if edit == 'enlarge' else x, 'mask': mask}
+  found = made.family.sample(start(made), keys(3), given)
+  seen = {'inpaint': lambda x: x * (1 - mask), 'enlarge': small, 'colour': lambda x: x.mean(-1)}[edit]
+  np.testing.assert_allclose(seen(found), seen(x), atol=1e-5)
+  assert (jnp.abs(found - x).max((1, 2, 3)) > .1).all()
+
+
+def test_a_variation_is_as_near_as_it_is_weak(monkeypatch):
+  x = jnp.full((3, 8, 8, 3), .9)
+  far = []
+  for strength in (.02, .3, 1.):
+    made = pictures(monkeypatch, edit='vary', strength=strength)
+    far.append(float(jnp.abs(made.family.sample(start(made), keys(3), {'given': x}) - x).mean()))
+  assert far[0] < .05 < far[1] < far[2]
+
+
+def test_encode_is_undone_by_decode(monkeypatch):
+  made = game(monkeypatch, 2, schedule='cosine', sample=dict(steps=60))
+  batch, state = examples(5, 2), start(made)
+  z = made.family.encode(state, batch['x'])
+  np.testing.assert_allclose(made.family.decode(state, z), batch['x'], atol=5e-3)
+  assert abs(float(made.family.encode(state, examples(2000, 2)['x']).std()) - 1) < .05
+
+
 @pytest.mark.parametrize('sample, options, what', [
     (dict(guidance=2.), {}, 'guidance'), (dict(negative=0), {}, 'negative'), (dict(steps=1001), {}, '1000'), (dict(steps=0), {}, 'steps'),
     (dict(sampler='huen'), {}, 'heun'), (dict(eta=2.), {}, 'eta'), ({}, dict(schedule='cosin'), 'cosine'), ({}, dict(objective='x'), 'velocity'),
-    ({}, dict(condition=True), 'labels'), ({}, dict(consistency=3), 'edm'), ({}, dict(weight='snr'), 'min_snr')], ids=str)
+    ({}, dict(condition=True), 'labels'), ({}, dict(consistency=3), 'edm'), ({}, dict(weight='snr'), 'min_snr'),
+    (dict(edit='vary'), {}, 'not for x of shape'), (dict(strength=0.), {}, 'strength')], ids=str)
 def test_what_is_refused(monkeypatch, sample, options, what):
   with pytest.raises(core.InputError, match=what):
     game(monkeypatch, sample=sample, **options)
