@@ -15,6 +15,7 @@ DEFAULTS = dict(
     steps=1000,
     batch_size=64,              # real examples a turn
     accumulate=1,               # microbatches a turn
+    encode_ahead=False,         # the codec encodes the training set once, before the first step: no augmentation then
     mesh='',                    # 'seed=2,data=4,fsdp=1'; '': all devices on data
     steps_per_dispatch=1,       # steps in one compiled program; must divide steps and the *_every
     log_every=50,
@@ -40,7 +41,8 @@ def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
   config.network = {'name': network, **defaults('networks', network)}
   config.sample = defaults('families', family, 'SAMPLE')   # how a trained run samples; the verbs may change it
   config.roles = {name: {**copy.deepcopy(optimizers.DEFAULTS), **options} for name, options in roles.items()}
-  config.frozen = {'extractor': placeholder(str)}   # trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors)
+  # Trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors), and the workdir of the codec in whose space this is trained.
+  config.frozen = {'extractor': placeholder(str), 'codec': placeholder(str)}
   return config.lock()
 
 

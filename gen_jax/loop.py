@@ -70,17 +70,20 @@ def _train(config, workdir, force, held):
       refused = e
   checkpoint.agree(refused)
 
-  state = checkpoint.restore(workdir / 'checkpoints', run.abstract(game), say)
-  if state is None:
-    state = run.initial(game)
-  start = int(state.step)
   before = manifest.read(workdir) or {}
+  if before:
+    run.same_parts(before, config)
+  state = checkpoint.restore(workdir / 'checkpoints', run.abstract(game), say)
+  state = run.initial(game) if state is None else run.with_frozen(game, state)
+  start = int(state.step)
   if start > config.steps:
     raise core.InputError(f'{workdir} is at step {start}, beyond steps={config.steps}')
   if start == config.steps and before.get('state_sha256'):
     say(f'{workdir} is complete at step {start}')
     return before
 
+  if config.encode_ahead:
+    source = run.encoded(config, source)
   inputs, resident = _inputs(game, source, turns, start)
   dispatch = _dispatch(game, state, resident is not None)
   environment = {**manifest.environment(game.mesh), 'data': source.checksum}
@@ -89,7 +92,7 @@ def _train(config, workdir, force, held):
   record = {
       'command': shlex.join(sys.orig_argv), 'seed': config.seed, **environment,
       'changes': before.get('changes', []) + [f'step {start}: {change}' for change in changes],
-      'spec': source.spec._asdict(), 'parameters': sum(x.size for x in jax.tree.leaves(state.params)) // config.seeds,
+      'spec': source.spec._asdict(), 'frozen': run.hashes(config), 'parameters': sum(x.size for x in jax.tree.leaves(state.params)) // config.seeds,
       'bytes': sum(x.nbytes for x in jax.tree.leaves(state)),
       'bytes_a_device': sum(x.addressable_shards[0].data.nbytes for x in jax.tree.leaves(state)),
       'flops_per_step': before.get('flops_per_step'), 'wall_seconds': before.get('wall_seconds', 0.)}

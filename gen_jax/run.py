@@ -1,4 +1,5 @@
 """What every verb needs of a run: its family with the transformations that the config asks for, its state, and draws from it."""
+import functools
 import math
 import pathlib
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from gen_jax import checkpoint, core, data, manifest
 from gen_jax import config as configs
 from gen_jax.transforms.accumulated import accumulated
 from gen_jax.transforms.devices import devices, make_mesh, shardings, specs_of
+from gen_jax.transforms.latent import latent
 from gen_jax.transforms.seeds import seeds
 
 
@@ -23,6 +25,7 @@ class Run(NamedTuple):
   family: core.Family
   mesh: jax.sharding.Mesh
   key: jax.Array             # the root: [] or, under seeds, [S]
+  frozen: dict               # state.frozen: trained parts of other runs, on the host
 
 
 def build(config: ConfigDict, spec: data.Spec) -> Run:
@@ -31,7 +34,7 @@ def build(config: ConfigDict, spec: data.Spec) -> Run:
                         checkpoint_every=1, sample_every=0, eval_every=0, sample_rows=1, sample_columns=1, eval_examples=1).items():
     if config[name] < low:
       raise core.InputError(f'{name}={config[name]}: must be at least {low}')
-  family = core.module('families', config.family.name).make(config, spec)
+  family, frozen = game(config, spec)
   if set(family.roles) != set(config.roles):
     raise core.InputError(f'config.roles has {sorted(config.roles)}, the family {config.family.name} plays {sorted(family.roles)}')
   mesh = make_mesh(config.mesh)
@@ -44,8 +47,50 @@ def build(config: ConfigDict, spec: data.Spec) -> Run:
   key = jax.random.key(config.seed)
   if config.seeds > 1:
     key = jax.vmap(jax.random.key)(config.seed + jnp.arange(config.seeds))
-  return Run(config, spec, family, mesh, key)
+  return Run(config, spec, family, mesh, key, frozen)
 
+
+def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
+  """The family that config names, in the space of its codec if it has one, and its frozen parts: config.family without the transformations of a mesh,
+  seeds and microbatches. Raises InputError where the codec is of other examples."""
+  make = core.module('families', config.family.name).make
+  if not config.frozen.codec:
+    return make(config, spec), {}
+  codec, state, _ = trained(config.frozen.codec)
+  if tuple(codec.spec.shape) != tuple(spec.shape):
+    raise core.InputError(f'the codec in {config.frozen.codec} is of {tuple(codec.spec.shape)}, the data of {tuple(spec.shape)}')
+  if codec.family.encode is None:
+    raise core.InputError(f'{config.frozen.codec} holds a {codec.config.family.name}, which does not encode: vqvae does, and vae without condition')
+  z = jax.eval_shape(codec.family.encode, state, jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32))
+  inner = make(config, data.Spec(z.shape[1:], spec.classes, bounded=False))
+  return latent(inner, codec.family, z.shape[1:]), {'codec': state}
+
+
+@functools.lru_cache(maxsize=4)
+def trained(workdir: str) -> tuple[Run, core.TrainState, str]:
+  """A run of one seed from its workdir, on the host and by its averaged parameters alone, and the hash of its state."""
+  run, state = load(workdir, lambda config: config.update(mesh='data=1'))
+  if run.config.seeds > 1:
+    raise core.InputError(f'{workdir} holds {run.config.seeds} seeds: a frozen part is of one')
+  kept = state.replace(params={name: state.averaged(name) for name in state.params}, opt_state={}, ema={})
+  return run, jax.device_get(kept), checkpoint.state_sha256(state)
+
+
+def hashes(config: ConfigDict) -> dict[str, str]:
+  """The state hash of each frozen part, for the manifest."""
+  return {'codec': trained(config.frozen.codec)[2]} if config.frozen.codec else {}
+
+
+def encoded(config: ConfigDict, source: data.Source) -> data.Source:
+  """A source whose x are the codec's latents, made once. Raises InputError without a codec, and where x would be augmented first."""
+  if not config.frozen.codec or config.data.flip or config.data.shift or config.data.crop:
+    raise core.InputError('encode_ahead needs config.frozen.codec, and data without flip, shift and crop')
+  codec, state, sha256 = trained(config.frozen.codec)
+  call = mapped(codec, lambda state, arrays, keys: codec.family.encode(state, data.normalise(arrays)['x']))
+  every = source.take(np.arange(source.size))
+  x = call(replicated(codec, state), jax.random.key(0), source.size, {'x': every['x']})
+  made = data.from_arrays(x, every.get('condition'), source.spec)
+  return made._replace(checksum=f'{source.checksum} by {sha256}')
 
 def load(workdir: str | pathlib.Path, change=None, say=print) -> tuple[Run, core.TrainState]:
   """A run from its workdir and its newest whole checkpoint, to sample and score with. change: a function that edits the config first.
@@ -66,10 +111,23 @@ def load(workdir: str | pathlib.Path, change=None, say=print) -> tuple[Run, core
     raise core.InputError(f'{workdir} has no readable manifest.json: train it first')
   spec = data.Spec(**{**record['spec'], 'shape': tuple(record['spec']['shape'])})
   run = build(config, spec)
+  same_parts(record, config)
   state = checkpoint.restore(workdir / 'checkpoints', abstract(run), say)
   if state is None:
     raise core.InputError(f'{workdir} has no checkpoint yet: train it first')
-  return run, state
+  return run, with_frozen(run, state)
+
+
+def same_parts(record: dict, config: ConfigDict):
+  """Raises InputError where a frozen part is not what the run of this manifest was trained with."""
+  for name, sha256 in hashes(config).items():
+    if record.get('frozen', {}).get(name, sha256) != sha256:
+      raise core.InputError(f'config.frozen.{name}={config.frozen[name]} has the state {sha256[:12]}, this run was trained with '
+                            f'{record["frozen"][name][:12]}: name the workdir that has it')
+
+
+def with_frozen(run: Run, state: core.TrainState) -> core.TrainState:
+  return state.replace(frozen=replicated(run, run.frozen))
 
 
 def example(spec: data.Spec) -> dict:
@@ -96,7 +154,7 @@ def placement(run: Run, state):
 
 def initial(run: Run) -> core.TrainState:
   """The state before the first step, made where it will lie."""
-  return jax.jit(lambda: _create(run), out_shardings=placement(run, abstract(run)))()
+  return with_frozen(run, jax.jit(lambda: _create(run), out_shardings=placement(run, abstract(run)))())
 
 
 def put(x, sharding):

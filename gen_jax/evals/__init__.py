@@ -93,8 +93,8 @@ def conditional(run) -> bool:
   if not run.spec.classes or run.family.sample is None:
     return False
   # Without a mesh, whose program hands on all it is given.
-  family, key = core.module('families', run.config.family.name).make(run.config, run.spec), jax.random.key(0)
-  state = jax.eval_shape(lambda: core.create(family, key, runs.example(run.spec)))
+  (family, frozen), key = runs.game(run.config, run.spec), jax.random.key(0)
+  state = jax.eval_shape(lambda: core.create(family, key, runs.example(run.spec))).replace(frozen=frozen)
   program = jax.make_jaxpr(family.sample)(state, key[None], np.zeros(1, np.int32)).jaxpr
   return any(program.invars[-1] is x for equation in program.eqns for x in equation.invars)
 
