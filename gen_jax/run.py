@@ -62,7 +62,7 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   if codec.family.encode is None:
     raise core.InputError(f'{config.frozen.codec} holds a {codec.config.family.name}, which does not encode: vqvae does, and vae without condition')
   z = jax.eval_shape(codec.family.encode, state, jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32))
-  inner = make(config, data.Spec(z.shape[1:], spec.classes, bounded=False))
+  inner = make(config, spec._replace(shape=z.shape[1:], bounded=False))
   return latent(inner, codec.family, z.shape[1:]), {'codec': state}
 
 
@@ -132,7 +132,8 @@ def with_frozen(run: Run, state: core.TrainState) -> core.TrainState:
 
 def example(spec: data.Spec) -> dict:
   """A batch of one, for shapes."""
-  return {'x': jnp.zeros((1, *spec.shape)), **({'condition': jnp.zeros((1,), jnp.int32)} if spec.classes else {})}
+  condition = {'condition': jnp.zeros((1, spec.length) if spec.words else (1,), jnp.int32)} if spec.words or spec.classes else {}
+  return {'x': jnp.zeros((1, *spec.shape)), **condition}
 
 
 def _create(run):
@@ -253,8 +254,11 @@ def held_out(run: Run, split: str, n: int) -> dict:
 
 
 def grid_conditions(run: Run) -> tuple[int, np.ndarray | None]:
-  """How many samples a grid has, and their labels: a row a class."""
+  """How many samples a grid has, and their labels, a row a class, or held-out captions."""
   rows, columns = run.config.sample_rows, run.config.sample_columns
+  if run.spec.words:
+    captions = held_out(run, 'validation', rows * columns)['condition']
+    return rows * columns, captions[np.arange(rows * columns) % len(captions)]
   if not run.spec.classes:
     return rows * columns, None
   rows = min(rows, run.spec.classes)

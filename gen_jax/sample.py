@@ -1,10 +1,13 @@
 """Draws from a trained run, into a picture. Sample i depends on --seed and i alone.
 
-  python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--label=3] [--columns=10] [--config.sample.FIELD=VALUE ...]
+  python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--columns=10] [--config.sample.FIELD=VALUE ...]
+  python -m gen_jax.sample --workdir=runs/a --out=grid.png --label=3          (or --caption='red heart')
   python -m gen_jax.sample --workdir=runs/a --out=grid.png --edit=inpaint --image=x.png --mask=mask.png
 
-Without --label a class-conditional run draws the classes in turn. A run of several seeds writes a file a seed. config.sample says how the family
-samples (sampler, steps, guidance). An edit takes image files of the model's size, and its picture begins with them:
+Without --label a class-conditional run draws the classes in turn, without --caption a captioned one whatever it likes. A run of several seeds
+writes a file a seed. config.sample says how the family samples (sampler, steps, guidance).
+
+An edit takes image files of the model's size, and its picture begins with them:
   inpaint       paints where --mask is white: a hole, or around a picture
   enlarge       --image is smaller, by a whole factor
   colour        --image counts as grey
@@ -20,14 +23,14 @@ import numpy as np
 
 from gen_jax import cli, core, edits, pictures
 from gen_jax import run as runs
-from gen_jax.modalities import image
+from gen_jax.modalities import image, text
 
 TAKES = {**dict.fromkeys(edits.EDITS, 1), 'interpolate': 2, 'arithmetic': 3}   # images
 
 
 @cli.verb
 def main(argv):
-  flags = cli.parse(argv, __doc__, ('workdir', 'out'), ('sample',), workdir='', out='', num=64, seed=0, label=-1, columns=10,
+  flags = cli.parse(argv, __doc__, ('workdir', 'out'), ('sample',), workdir='', out='', num=64, seed=0, label=-1, caption='', columns=10,
                     edit='', image='', mask='')
   if flags.num < 1 or flags.columns < 1:
     raise core.InputError('--num and --columns: at least 1')
@@ -41,16 +44,11 @@ def main(argv):
         raise core.InputError(f'--edit={flags.edit} is done by diffusion families, and this is {config.family.name}')
       config.sample.edit = flags.edit
   run, state = runs.load(flags.workdir, change)
-  if flags.label != -1 and not 0 <= flags.label < run.spec.classes:
-    raise core.InputError(f'--label={flags.label}: the classes are 0 to {run.spec.classes - 1}' if run.spec.classes
-                          else f'--label={flags.label}: this run knows no classes')
   out = pathlib.Path(flags.out)
   if out.suffix != '.png':
     raise core.InputError(f'--out={out}: a picture ends in .png')
   one = runs.alone(run)
-  condition = None
-  if run.spec.classes:
-    condition = np.full(flags.num, flags.label) if flags.label >= 0 else np.arange(flags.num) % run.spec.classes
+  condition = asked(flags, run.spec)
   draw = editor(one, flags) if flags.edit else runs.sampler(one)
   for i, part in enumerate(runs.parts(run, one, state)):
     path = out.with_stem(f'{out.stem}_seed{run.config.seed + i}') if run.config.seeds > 1 else out
@@ -60,6 +58,24 @@ def main(argv):
     except OSError as e:
       raise core.InputError(f'{path} can not be written: {e.strerror}') from None
     print(f'{flags.num} samples of step {int(state.step)}: {path}')
+
+
+def asked(flags, spec) -> np.ndarray | None:
+  """The condition of each sample. Raises InputError for a label or caption that the run knows nothing of."""
+  if flags.label != -1 and not 0 <= flags.label < spec.classes:
+    raise core.InputError(f'--label={flags.label}: the classes are 0 to {spec.classes - 1}' if spec.classes
+                          else f'--label={flags.label}: this run knows no classes')
+  if flags.caption and not spec.words:
+    raise core.InputError(f'--caption={flags.caption!r}: this run knows no captions')
+  if flags.caption:
+    numbers = text.encode([flags.caption], spec.words, spec.length)
+    new = [word for word, number in zip(text.words(flags.caption), numbers[0]) if number == text.UNKNOWN]
+    if new:
+      print(f'not a word of the training captions: {", ".join(new)}')
+    return numbers.repeat(flags.num, axis=0)
+  if spec.classes and not spec.words:
+    return np.full(flags.num, flags.label) if flags.label >= 0 else np.arange(flags.num) % spec.classes
+  return None
 
 
 def editor(run, flags):
@@ -89,7 +105,7 @@ def editor(run, flags):
       z_NxZ = pictures.slerp(flat[:1], flat[1:], np.linspace(0, 1, n, dtype=np.float32))[0]
     else:
       z_NxZ = np.repeat(flat[:1] - flat[1:2] + flat[2:], n, axis=0)
-    label = {'condition': condition_N} if flags.label >= 0 else {}
+    label = {'condition': condition_N} if flags.label >= 0 or flags.caption else {}
     return np.concatenate([given, decode(state, key, n, {'z': z_NxZ.reshape(n, *z.shape[1:]), **label})])
   return between
 
@@ -108,7 +124,7 @@ def projected(run, flags, x):
   def edited(state, key, condition_N, n):
     every = lambda a: np.broadcast_to(a, (n, *a.shape))
     condition = {'given': every(x), **({} if mask is None else {'mask': every(mask)})}
-    if flags.label >= 0:   # else it is free what the image shows
+    if flags.label >= 0 or flags.caption:   # else it is free what the image shows
       condition['label'] = np.asarray(condition_N, np.int32)
     return np.concatenate([shown[None], draw(state, key, condition, n)])
   return edited

@@ -10,17 +10,18 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from ml_collections.config_dict import placeholder
+import numpy as np
 
 from gen_jax import core, edits, losses, networks, optimizers, samplers, schedules
+from gen_jax.modalities import text
 
 DEFAULTS = dict(
     schedule='cosine',          # schedules.SCHEDULES
     objective='velocity',       # schedules.OBJECTIVES: what the network predicts
     weight='uniform',           # schedules.WEIGHTS
     deviation=.5,               # standard deviation of the data, as EDM's preconditioning takes it
-    condition=False,            # on labels
-    drop=.1,                    # of the labels, so that guidance knows what is made without
+    condition=False,            # on labels or captions
+    drop=.1,                    # the part of them that is left out, so that guidance knows what is made without
     consistency=0,              # n > 0: a consistency model; the gap to the time that teaches halves n times over the run
     score_draws=16,             # times and noises that the bound is taken over
     ode_steps=0,                # n > 0: `score` also integrates the ODE, in n steps of fourth order
@@ -31,10 +32,10 @@ SAMPLE = dict(
     steps=10,
     eta=0.,                     # of ddim: the part of DDPM's noise
     churn=0.,                   # of heun
-    guidance=1.,                # 1: as trained; more: towards the label, away from what there is without it, or from `negative`
+    guidance=1.,                # 1: as trained; more: towards the condition, away from what there is without it, or from `negative`
     guidance_from=0.,           # where guidance acts, in t of the schedule: 0 is data, 1 noise (Kynkaanniemi et al. 2024,
     guidance_to=1.,             # https://arxiv.org/abs/2404.07724)
-    negative=placeholder(int),  # a label to lead away from
+    negative='',                # a label or caption to lead away from
     edit='',                    # edits.EDITS of what `condition` gives
     strength=.5,                # of `vary`: the t that what is given is noised to
 )
@@ -45,12 +46,39 @@ EXACT = 32   # dimensions up to which the ODE's divergence is a sum, not an esti
 
 class Denoiser(nn.Module):
   net: nn.Module
-  classes: int               # 0: unconditional; label `classes` is no label
+  classes: int               # label `classes` is no label
+  words: int                 # neither classes nor words: unconditional
 
   @nn.compact
   def __call__(self, x_B, level_B, condition_B):
-    embedded = nn.Embed(self.classes + 1, 64)(condition_B) if self.classes else None
+    embedded = None
+    if self.classes:
+      embedded = nn.Embed(self.classes + 1, 64)(condition_B)
+    elif self.words:
+      embedded = Caption(self.words)(condition_B)
     return self.net(x_B, level_B, embedded)
+
+
+class Caption(nn.Module):
+  """The mean over its words of what each one means where it stands; zero of no words."""
+  words: int
+
+  @nn.compact
+  def __call__(self, words_BxL):
+    there_BxLx1 = (words_BxL != text.NOTHING)[..., None]
+    place_LxE = self.param('place', nn.initializers.normal(.02), (words_BxL.shape[1], 128))
+    h_BxLxE = nn.Embed(self.words + text.FIRST, 128)(words_BxL) + place_LxE[None]
+    h_BxLxE = nn.Dense(128)(nn.silu(nn.Dense(256)(h_BxLxE)))
+    return (h_BxLxE * there_BxLx1).sum(1) / jnp.sqrt(jnp.maximum(1, there_BxLx1.sum(1)))
+
+
+def condition_of(said: str, spec) -> np.ndarray:
+  """A label or a caption as the model is given it. Raises InputError for what is neither."""
+  if spec.words:
+    return text.encode([said], spec.words, spec.length)[0]
+  if not said.isdigit() or int(said) >= spec.classes:
+    raise core.InputError(f'{said!r} is no label: they are 0 to {spec.classes - 1}')
+  return np.int32(said)
 
 
 def make(config, spec) -> core.Family:
@@ -59,12 +87,10 @@ def make(config, spec) -> core.Family:
   objective = optimizers.choose('family.objective', o.objective, schedules.OBJECTIVES)
   weight = optimizers.choose('family.weight', o.weight, schedules.WEIGHTS)
   optimizers.choose('sample.sampler', s.sampler, samplers.SAMPLERS)
-  if o.condition and not spec.classes:
-    raise core.InputError(f'family.condition needs labels, and {config.data.name} has none')
-  if not o.condition and (s.guidance != 1 or s.negative is not None):
-    raise core.InputError('sample.guidance and sample.negative lead towards and away from labels, and this model knows none (family.condition)')
-  if s.negative is not None and not 0 <= s.negative < spec.classes:
-    raise core.InputError(f'sample.negative={s.negative}: the labels are 0 to {spec.classes - 1}')
+  if o.condition and not (spec.classes or spec.words):
+    raise core.InputError(f'family.condition needs labels or captions, and {config.data.name} has none')
+  if not o.condition and (s.guidance != 1 or s.negative):
+    raise core.InputError('sample.guidance and sample.negative lead by labels or captions, and this model knows none (family.condition)')
   if not 1 <= s.steps <= samplers.MOST_STEPS:
     raise core.InputError(f'sample.steps={s.steps} is not in [1, {samplers.MOST_STEPS}], the levels that a schedule has')
   if not 0 <= o.drop < 1 or not 0 <= s.eta <= 1 or s.churn < 0 or o.deviation <= 0:
@@ -78,8 +104,11 @@ def make(config, spec) -> core.Family:
   if o.consistency and o.weight != 'edm':
     raise core.InputError(f'family.consistency is trained under family.weight=edm, not {o.weight}')
   denoiser, = networks.make(config.network, spec, 'denoiser')
-  classes, size = spec.classes if o.condition else 0, math.prod(spec.shape)
-  net = Denoiser(denoiser, classes)
+  size = math.prod(spec.shape)
+  classes, words = (0 if spec.words else spec.classes, len(spec.words)) if o.condition else (0, 0)
+  nothing = np.zeros(spec.length, np.int32) if words else np.int32(classes)
+  negative = condition_of(s.negative, spec) if s.negative else nothing
+  net = Denoiser(denoiser, classes, words)
 
   def init(key, batch):
     x_B = batch['x']
@@ -110,10 +139,10 @@ def make(config, spec) -> core.Family:
 
   def labels(batch, keys_B):
     """With some of them dropped."""
-    if not classes:
+    if not o.condition:
       return None
     dropped_B = jax.vmap(lambda key: jax.random.bernoulli(key, o.drop))(core.fold(keys_B, 'drop'))
-    return jnp.where(dropped_B, classes, batch['condition'])
+    return jax.vmap(lambda dropped, condition: jnp.where(dropped, nothing, condition))(dropped_B, batch['condition'])
 
   def loss(own, state, batch, keys_B, key):
     x_B, condition_B = batch['x'], labels(batch, keys_B)
@@ -149,10 +178,10 @@ def make(config, spec) -> core.Family:
 
     def at(x_N, t):
       t_N = jnp.full(len(x_N), t)
-      label = lambda label: jnp.full(len(x_N), label)
-      _, clean = predict(params, x_N, t_N, condition_N if condition_N is not None else label(classes))
+      every = lambda condition: jnp.broadcast_to(condition, (len(x_N), *condition.shape))
+      _, clean = predict(params, x_N, t_N, condition_N if condition_N is not None else every(nothing))
       if s.guidance != 1:
-        _, other = predict(params, x_N, t_N, label(classes if s.negative is None else s.negative))
+        _, other = predict(params, x_N, t_N, every(negative))
         guidance = jnp.where((s.guidance_from <= t) & (t <= s.guidance_to), s.guidance, 1.)
         clean = other + guidance * (clean - other)
       return jnp.clip(clean, -1, 1) if spec.bounded else clean
@@ -163,7 +192,7 @@ def make(config, spec) -> core.Family:
 
   def drawn(state, z_N, keys_N, condition_N):
     given = condition_N if isinstance(condition_N, dict) else {'label': condition_N}
-    clean = cleaned(state, given.get('label') if classes else None)
+    clean = cleaned(state, given.get('label') if o.condition else None)
     start = s.strength if s.edit == 'vary' else 1.
     alpha, sigma = schedule.path(jnp.full((), start))
     x_N = sigma * z_N + (alpha * given['given'] if s.edit == 'vary' else 0)
@@ -187,7 +216,7 @@ def make(config, spec) -> core.Family:
     """A lower bound of log p(x) in nats, and with ode_steps its value under the ODE; in bits per dimension too where x has 256 levels. Two models of
     one run: the noisy reverse process, and the flow."""
     x_B = batch['x']
-    condition_B = batch['condition'] if classes else None
+    condition_B = batch['condition'] if o.condition else None
     clean = lambda x_B, t_B: predict(state.averaged('model'), x_B, t_B, condition_B)[1]
     found = {'elbo': bound(clean, x_B, keys_B)}
     if o.ode_steps:

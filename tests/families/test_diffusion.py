@@ -108,7 +108,7 @@ def lead(made, **sample):
 def test_guidance_extrapolates_between_the_label_and_none(monkeypatch):
   made = {}
   for name, sample in {'none': {}, 'plain': dict(guidance=1.), 'more': dict(guidance=3.), 'off': dict(guidance=0.),
-                       'outside': dict(guidance=3., guidance_to=.5), 'away': dict(guidance=3., negative=2)}.items():
+                       'outside': dict(guidance=3., guidance_to=.5), 'away': dict(guidance=3., negative='2')}.items():
     made[name] = lead(game(monkeypatch, 1, 3, dict(sample, steps=1), condition=True, objective='data'))
   np.testing.assert_allclose(made['plain'], made['none'])
   np.testing.assert_allclose(made['more'], made['off'] + 3 * (made['plain'] - made['off']), rtol=1e-5)
@@ -192,7 +192,7 @@ def test_encode_is_undone_by_decode(monkeypatch):
 
 
 @pytest.mark.parametrize('sample, options, what', [
-    (dict(guidance=2.), {}, 'guidance'), (dict(negative=0), {}, 'negative'), (dict(steps=1001), {}, '1000'), (dict(steps=0), {}, 'steps'),
+    (dict(guidance=2.), {}, 'guidance'), (dict(negative='0'), {}, 'negative'), (dict(steps=1001), {}, '1000'), (dict(steps=0), {}, 'steps'),
     (dict(sampler='huen'), {}, 'heun'), (dict(eta=2.), {}, 'eta'), ({}, dict(schedule='cosin'), 'cosine'), ({}, dict(objective='x'), 'velocity'),
     ({}, dict(condition=True), 'labels'), ({}, dict(consistency=3), 'edm'), ({}, dict(weight='snr'), 'min_snr'),
     (dict(edit='vary'), {}, 'not for x of shape'), (dict(strength=0.), {}, 'strength')], ids=str)
