@@ -139,7 +139,7 @@ def test_the_list(package, cache, capsys):
 
 def test_unknown_names_and_none_are_refused(capsys):
   assert fetch.main(['imagenet']) == 2
-  assert capsys.readouterr().err == "error: no data set 'imagenet': there are fashion_mnist, mnist\n"
+  assert capsys.readouterr().err == "error: no data set 'imagenet': there are fashion_mnist, mnist, emoji\n"
   with pytest.raises(SystemExit) as e:
     fetch.main([])
   assert e.value.code == 2
@@ -156,3 +156,35 @@ def test_a_header_gets_its_name_and_time_back():
 def test_errors_are_of_the_user():
   with pytest.raises(core.InputError):
     fetch.fetch('imagenet')
+
+
+def test_emoji_come_from_two_packages(tmp_path, cache, monkeypatch, capsys):
+  packed = tmp_path / 'packed'
+  for vendor in ('google', 'twitter'):
+    root = packed / vendor / 'package'
+    (root / 'img' / vendor / '64').mkdir(parents=True)
+    (root / 'img' / vendor / '64' / '1f600.png').write_bytes(vendor.encode())
+    (root / 'emoji.json').write_text('[]')
+    (root / 'LICENSE').write_text('MIT')
+  (tmp_path / 'bin').mkdir()
+  npm = tmp_path / 'bin' / 'npm'
+  npm.write_text(f'''#!/bin/sh
+case "$1 $2 $3" in "pack --silent emoji-datasource-google@16.0.0") v=google;; "pack --silent emoji-datasource-twitter@16.0.0") v=twitter;;
+*) echo "npm error 404" >&2; exit 1;; esac
+tar czf $v.tgz -C {packed}/$v package
+''')
+  npm.chmod(0o755)
+  monkeypatch.setenv('PATH', str(npm.parent), prepend=os.pathsep)
+  assert fetch.main(['emoji']) == 2   # these are not the emoji
+  assert 'is not what it should be' in capsys.readouterr().err and not list(cache.iterdir())
+  monkeypatch.setattr(fetch, 'check_emoji', lambda place: None)
+  monkeypatch.setitem(fetch.SETS, 'emoji', fetch.SETS['emoji']._replace(check=fetch.check_emoji))
+  assert fetch.main(['emoji']) == 0
+  found = sorted(p.relative_to(cache / 'emoji').as_posix() for p in (cache / 'emoji').rglob('*') if p.is_file())
+  assert found == ['emoji.json', 'google/1f600.png', 'google/LICENSE', 'twitter/1f600.png', 'twitter/LICENSE']
+  monkeypatch.setattr(fetch, 'EMOJI_VERSION', '17')
+  with pytest.raises(core.InputError, match='npm error 404'):
+    fetch.bring_emoji(tmp_path)
+  monkeypatch.setenv('PATH', '')
+  with pytest.raises(core.InputError, match='there is no npm here'):
+    fetch.bring_emoji(tmp_path)

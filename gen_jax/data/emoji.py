@@ -1,0 +1,90 @@
+"""Emoji (Unicode 16): 3,781 drawings of 64x64 pixels in colour by each of two vendors, Google (Noto Emoji) and Twitter (Twemoji), with captions.
+
+Both have the same ones in the same order, that of their code points. Half of them are skin tones of others. Variants of one emoji are in one
+split, a hash of what they are variants of: about 5 % of these for validation and 10 % for testing.
+"""
+import hashlib
+import json
+import pathlib
+import re
+import unicodedata
+
+import numpy as np
+from ml_collections.config_dict import placeholder
+
+from gen_jax import core, data
+from gen_jax.modalities import image
+
+DEFAULTS = dict(
+    folder=placeholder(str),   # of emoji.json, google/*.png and twitter/*.png
+    vendor='google',           # or twitter
+    size=64,                   # pixels: 8, 16, 32 or 64; smaller ones are means over squares
+)
+VENDORS = ('google', 'twitter')
+SIZES = (8, 16, 32, 64)
+# Unicode's order. Its tenth, Component, has five patches of skin that are no emoji by themselves.
+CATEGORIES = ('Smileys & Emotion', 'People & Body', 'Animals & Nature', 'Food & Drink', 'Travel & Places', 'Activities', 'Objects', 'Symbols', 'Flags')
+TONES = {'1F3FB': 'light', '1F3FC': 'medium-light', '1F3FD': 'medium', '1F3FE': 'medium-dark', '1F3FF': 'dark'}
+
+
+def make(config, split):
+  """uint8 [n, size, size, 3], what is transparent white, and as labels [n] the places of their categories in CATEGORIES.
+
+  They are read from config.folder, else from what was fetched. Raises InputError where they are not there or damaged, and for another vendor or size.
+  """
+  if config.vendor not in VENDORS:
+    raise core.InputError(f'config.data.vendor={config.vendor}: {" or ".join(VENDORS)}')
+  if config.size not in SIZES:
+    raise core.InputError(f'config.data.size={config.size}: one of {", ".join(map(str, SIZES))}')
+  folder, found = _read(config, split)
+  square = 64 // config.size
+  x = np.empty((len(found), config.size, config.size, 3), np.uint8)
+  for i, (name, _, _) in enumerate(found):
+    path = folder / config.vendor / name
+    try:
+      pixels = image.decode(path.read_bytes(), 3, name=path)
+    except OSError as e:
+      raise core.InputError(f'{path} cannot be read: {e.strerror}') from None
+    if pixels.shape != (64, 64, 3):
+      raise core.InputError(f'{path} is not of 64x64 pixels')
+    sums = pixels.reshape(config.size, square, config.size, square, 3).sum((1, 3), dtype=np.int32)
+    x[i] = (sums + square**2 // 2) // square**2   # integers: the same bits everywhere
+  return data.from_arrays(x, [label for _, label, _ in found], data.Spec(x.shape[1:], classes=len(CATEGORIES)))
+
+
+def captions(config, split: str) -> list[str]:
+  """What the emoji of a split show, in the order of make's: their Unicode names as lower-case ASCII, then the skin tones. Not all are distinct.
+
+  Raises InputError for an unknown split, and where emoji.json is not there or damaged.
+  """
+  if split not in data.SPLITS:
+    raise core.InputError(f'split {split!r}: there are {", ".join(data.SPLITS)}')
+  return [caption for _, _, caption in _read(config, split)[1]]
+
+
+def _read(config, split):
+  """(the folder, [(file name, label, caption)] of the split)"""
+  folder = pathlib.Path(config.folder) if config.folder else data.directory() / 'emoji'
+  path = folder / 'emoji.json'
+  if not path.is_file():
+    raise core.InputError(f'{folder} lacks emoji.json' if config.folder else
+                          'the emoji are not here: `python -m gen_jax.fetch emoji`, or name their folder in config.data.folder')
+  found = []
+  try:
+    for emoji in json.loads(path.read_bytes()):
+      # Man, woman and person at the same, and both directions of walking, differ as little as skin tones; Twitter's families not at all.
+      base = re.sub('-200D-(2640|2642|27A1)-FE0F', '', emoji['unified'])
+      base = re.sub('1F46[67]', '1F9D2', re.sub('1F46[89]', '1F9D1', base))
+      u = int.from_bytes(hashlib.sha256(base.encode()).digest()[:8], 'big') / 2**64
+      if emoji['category'] not in CATEGORIES or split != ('validation' if u < .05 else 'test' if u < .15 else 'train'):
+        continue
+      name = emoji['name'].lower().replace('&', 'and').replace(':', ',')
+      name = unicodedata.normalize('NFKD', name).encode('ascii', 'ignore').decode()
+      for tones, variant in {'': emoji, **emoji.get('skin_variations', {})}.items():
+        if all(variant[f'has_img_{vendor}'] for vendor in VENDORS):
+          caption = name + ', ' * bool(tones) + ' and '.join(f'{TONES[tone]} skin tone' for tone in tones.split('-') if tone)
+          points = [int(point, 16) for point in variant['unified'].split('-')]
+          found.append((points, variant['image'], CATEGORIES.index(emoji['category']), caption))
+  except (ValueError, KeyError, TypeError, AttributeError) as e:
+    raise core.InputError(f'{path} is damaged, or not of emoji-datasource: {type(e).__name__} {e}') from None
+  return folder, [row for _, *row in sorted(found)]

@@ -1,0 +1,84 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen_jax import config as configs
+from gen_jax import core
+from gen_jax.data import emoji
+from gen_jax.modalities import text
+
+NAMES = {'1F600': 'GRINNING FACE', '1F385': 'FATHER CHRISTMAS', '2764-FE0F': 'Red Heart', '1F1EA-1F1EC': 'Egypt Flag',
+         **{f'1F4{i:02X}': f'THING {i}' for i in range(150)}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+  """A list of emoji and both vendors' drawings: each of one grey, half transparent."""
+  entries = []
+  for i, (code, name) in enumerate(NAMES.items()):
+    drawn = {'has_img_google': True, 'has_img_twitter': code != '1F1EA-1F1EC'}
+    entries.append({'name': name, 'unified': code, 'image': f'{code.lower()}.png', 'category': f'Kind {i % 3}', **drawn})
+  entries[1]['skin_variations'] = {tone: {'unified': f'1F385-{tone}', 'image': f'1f385-{tone.lower()}.png', 'has_img_google': True,
+                                          'has_img_twitter': True} for tone in emoji.TONES}
+  for k, vendor in enumerate(emoji.VENDORS):
+    (tmp_path / vendor).mkdir()
+    for i, e in enumerate([*entries, *entries[1]['skin_variations'].values()]):
+      pixels = np.full((64, 64, 4), i + k, np.uint8)
+      pixels[:, :32, 3], pixels[:, 32:, 3] = 255, 0
+      Image.fromarray(pixels).save(tmp_path / vendor / e['image'])
+  (tmp_path / 'emoji.json').write_text(json.dumps(entries))
+  return tmp_path
+
+
+def sources(make, folder, **options):
+  return {split: make('emoji', split, folder=str(folder), **options) for split in ('train', 'validation', 'test')}
+
+
+def test_drawings_are_on_white_and_of_the_size_asked_for(make, folder):
+  for size in (64, 16):
+    source = make('emoji', folder=str(folder), size=size)
+    x = source.arrays['x']
+    assert source.spec.shape == x.shape[1:] == (size, size, 3) and x.dtype == np.uint8 and source.spec.classes == 3
+    assert (x[:, :, size // 2:] == 255).all() and (x[:, :, :size // 2].std((1, 2, 3)) == 0).all()
+
+
+def test_an_example_is_the_same_character_whoever_drew_it(make, folder):
+  for a, b in zip(sources(make, folder).values(), sources(make, folder, vendor='twitter').values()):
+    np.testing.assert_array_equal(b.arrays['x'][:, 0, 0, 0].astype(int) - a.arrays['x'][:, 0, 0, 0], 1)
+    np.testing.assert_array_equal(a.arrays['condition'], b.arrays['condition'])
+
+
+def test_splits_hold_every_character_once_with_its_skin_tones(make, folder):
+  config = configs.base('emoji', 'diffusion', 'mlp', model={}).data
+  config.folder = str(folder)
+  every = {split: emoji.captions(config, split) for split in ('train', 'validation', 'test')}
+  assert all(every.values()) and sum(map(len, every.values())) == len(NAMES) - 1 + 5   # Twitter has no Egypt here
+  tones = {split for split, captions in every.items() for caption in captions if 'father christmas' in caption}
+  assert len(tones) == 1 and 'father christmas medium light skin tone' in every[tones.pop()]
+  assert [len(c) for c in every.values()] == [s.size for s in sources(make, folder).values()]
+
+
+def test_captions_are_words_of_the_training_vocabulary(make, folder):
+  train, validation, _ = sources(make, folder, captions=True).values()
+  assert train.spec.words == validation.spec.words and train.spec.classes == 0 and 'thing' in train.spec.words
+  assert train.arrays['condition'].shape == (train.size, emoji.LENGTH)
+  assert (train.arrays['condition'] != text.UNKNOWN).all() and (validation.arrays['condition'] == text.UNKNOWN).any()
+
+
+@pytest.mark.parametrize('options, said', [(dict(vendor='apple'), 'google, twitter'), (dict(size=24), 'is not 64, 32'),
+                                           (dict(folder='/nowhere'), 'fetch emoji')], ids=str)
+def test_what_is_refused(make, folder, options, said):
+  with pytest.raises(core.InputError, match=said):
+    make('emoji', **{'folder': str(folder), **options})
+
+
+def test_damage_is_named(make, folder):
+  broken = next(e['image'] for e in emoji.table(folder) if e['split'] == 'train')
+  (folder / 'google' / broken).write_bytes(b'no picture')
+  with pytest.raises(core.InputError, match=f'{broken} cannot be read'):
+    make('emoji', folder=str(folder))
+  (folder / 'emoji.json').write_text('[{"name": 3}]')
+  with pytest.raises(core.InputError, match='emoji.json is damaged'):
+    make('emoji', folder=str(folder))
