@@ -24,7 +24,7 @@ MODULES = [(kind, path.stem) for kind in ('data', 'evals', 'families', 'networks
            for path in sorted((ROOT / 'gen_jax' / kind).glob('[a-z]*.py'))]
 # Parameters whose gradient is zero by design: a critic's offset, where only differences of its outputs count (hinge: within the margin).
 OFFSET = "discriminator['Dense_0']['bias']"
-KEEPS_ITS_START = {'gaussians_gan': OFFSET, 'mnist_acgan': OFFSET, 'mnist_wgan_gp': OFFSET}
+KEEPS_ITS_START = {'gaussians_gan': OFFSET, 'mnist_acgan': OFFSET, 'mnist_r3gan': OFFSET, 'mnist_wgan_gp': OFFSET}
 
 
 @functools.cache
@@ -59,6 +59,7 @@ def build(name, network='mlp', optimizer=None, **options) -> run.Run:
   with c.unlocked():
     if c.network.name != network:
       c.network = {'name': network, **config.defaults('networks', network)}
+      c.family.update({'grow': 0} if 'grow' in c.family else {})   # what takes its place does not grow
   c.network.width = 8
   if 'features' in c.network:
     c.network.features = 16
@@ -75,6 +76,8 @@ def batch(game, seed=0, n=None):
   rng, spec = np.random.default_rng(seed), game.spec
   n = n or game.config.batch_size * max(role.turns for role in game.family.roles.values())
   x = rng.uniform(-1, 1, (n, *spec.shape)).astype(np.float32)
+  if spec.words:
+    return {'x': x, 'condition': rng.integers(0, len(spec.words), (n, spec.length)).astype(np.int32)}
   return {'x': x, **({'condition': rng.integers(0, spec.classes, n).astype(np.int32)} if spec.classes else {})}
 
 
@@ -295,21 +298,32 @@ NETWORKS = [name for kind, name in MODULES if kind == 'networks']
 of_each_network = pytest.mark.parametrize('network', NETWORKS)
 
 
-def networks(name, shape, **options):
+def networks(name, shape, n=3, **options):
+  """[(a part of the network, its inputs for n examples, the channels that it makes or None)]: a decoder's are shaped as the encoder's output."""
   o = ConfigDict({**config.defaults('networks', name), 'width': 8, **options})
   if 'features' in o:
     o.features = 16
-  return core.module('networks', name).make(o, data.Spec(shape))
+  made = core.module('networks', name).make(o, data.Spec(shape))
+  draw = lambda *shape: np.random.default_rng(0).standard_normal((n, *shape)).astype(np.float32)
+  found, x = [], draw(*shape)
+  if made.encoder:
+    found.append((made.encoder, (x,), None))
+  if made.decoder:
+    h = jax.eval_shape(made.encoder.init_with_output, jax.random.key(0), x)[0] if made.encoder else x[:, 0]
+    found += [(made.decoder.clone(channels=c), (draw(*h.shape[1:-1], 5),), c) for c in (shape[-1], 7)]
+  if made.denoiser:
+    found += [(made.denoiser.clone(channels=c), (x, draw(), condition), c) for c in (shape[-1], 7) for condition in (None, draw(6))]
+  assert found, f'network {name} has no parts'
+  return found
 
 
 @of_each_network
 @pytest.mark.parametrize('shape', [(28, 28, 1), (32, 32, 3), (36, 36, 1), (64, 64, 3), (4, 8, 2)], ids=str)
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 def test_shapes_and_dtypes(network, shape, dtype):
-  encoder, decoder = networks(network, shape, dtype=dtype)
-  for net, given, wanted in ((encoder, (3, *shape), 2), (decoder, (3, 5), (3, *shape)), (decoder.clone(channels=7), (3, 5), (3, *shape[:2], 7))):
-    out, variables = jax.eval_shape(lambda x, net=net: net.init_with_output(jax.random.key(0), x), jax.ShapeDtypeStruct(given, jnp.float32))
-    assert out.dtype == jnp.float32 and (out.shape == wanted if isinstance(wanted, tuple) else (out.ndim, out.shape[0]) == (wanted, 3))
+  for net, given, channels in networks(network, shape, dtype=dtype):
+    out, variables = jax.eval_shape(net.init_with_output, jax.random.key(0), *given)
+    assert out.dtype == jnp.float32 and (out.shape == (3, *shape[:-1], channels) if channels else out.shape[0] == 3 and out.ndim in (2, 4))
     assert set(variables) == {'params'} and all(x.dtype == jnp.float32 for x in jax.tree.leaves(variables))
 
 
@@ -317,24 +331,30 @@ def test_shapes_and_dtypes(network, shape, dtype):
 def test_what_is_no_image_is_refused_or_made(network):
   for shape in ((30, 30, 1), (5,)):
     try:
-      encoder, decoder = networks(network, shape)
+      parts = networks(network, shape)
     except core.InputError as e:
       assert network != 'mlp', e
       continue
-    assert jax.eval_shape(decoder.init_with_output, jax.random.key(0), jnp.zeros((2, 3)))[0].shape == (2, *shape)
+    for net, given, channels in parts:
+      out = jax.eval_shape(net.init_with_output, jax.random.key(0), *given)[0]
+      assert not channels or out.shape == (3, *shape[:-1], channels)
 
 
 @of_each_network
 def test_an_example_does_not_see_the_others(network):
   options = {'attention': True} if 'attention' in config.defaults('networks', network) else {}
-  encoder, decoder = networks(network, (8, 8, 1), **options)
-  x, z = (np.random.default_rng(0).standard_normal(shape).astype(np.float32) for shape in ((3, 8, 8, 1), (3, 5)))
+  parts = [(net, given) for net, given, channels in networks(network, (8, 8, 1), **options) if channels in (None, 1)]
 
   @jax.jit
-  def outputs(x, z):
-    pairs = [(net, net.init(jax.random.key(0), a), a) for net, a in ((encoder, x), (decoder, z))]
-    return [(net.apply(v, a), net.apply(v, jnp.concatenate([a[:1], a[1:] + 1])), net.apply(v, a[1:])) for net, v, a in pairs]
-  for whole, others, rest in outputs(x, z):
+  def outputs(inputs):
+    found = []
+    for (net, _), given in zip(parts, inputs):
+      # Away from the start, where a denoiser gives zeros.
+      v = jax.tree.map(lambda p: p + .1 * jnp.sin(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), net.init(jax.random.key(0), *given))
+      moved = jax.tree.map(lambda a: jnp.concatenate([a[:1], a[1:] + 1]), given)
+      found.append([net.apply(v, *g) for g in (given, moved, jax.tree.map(lambda a: a[1:], given))])
+    return found
+  for whole, others, rest in outputs([given for _, given in parts]):
     np.testing.assert_allclose(whole[0], others[0], atol=1e-5)
     np.testing.assert_allclose(whole[1:], rest, atol=1e-5)
     assert (np.abs(whole[1:] - others[1:]) > 1e-3).any()

@@ -1,9 +1,10 @@
-"""Codecs: autoencoders whose latents, one or a map of them, a second stage learns (transforms.latent). Roles: model, and discriminator where it plays.
+"""Codecs: autoencoders whose latents, a vector or a map of them, are what a second stage learns (transforms.latent).
 
 quantizer 'vq': the nearest of a codebook that follows the latents (VQ-VAE, van den Oord et al. 2017, https://arxiv.org/abs/1711.00937, app. A);
 'fsq': each channel rounded to its levels (Mentzer et al. 2023, https://arxiv.org/abs/2309.15505); 'kl': none, but Gaussian latents with a small KL
 term (Rombach et al. 2022, https://arxiv.org/abs/2112.10752). With adversarial_weight reconstructions also play against a discriminator, patch by
-patch where the network's encoder gives a map (VQ-GAN, Esser et al. 2021, https://arxiv.org/abs/2012.09841).
+patch where the network's encoder gives a map (VQ-GAN, Esser et al. 2021, https://arxiv.org/abs/2012.09841). Roles: model, and discriminator where it
+plays.
 """
 import math
 
@@ -26,7 +27,7 @@ DEFAULTS = dict(
 
 QUANTIZERS = ('vq', 'fsq', 'kl')
 MEMORY = .99   # of the codebook and the latents' moments, per turn
-DEAD = .1      # a code used this much less than all are on average begins anew
+DEAD = .1      # a code used less than this part of the average begins anew
 
 hinge = losses.ADVERSARIAL['hinge']
 
@@ -113,7 +114,7 @@ def make(config, spec) -> core.Family:
       codes_KxZ, k_N = nearest(variables, z.reshape(-1, latent))
       return codes_KxZ[k_N].reshape(z.shape)
     if fsq:   # evenly spaced over [-1, 1]; Mentzer et al. shift an even number of levels by half a one, so that 0 is among them
-      gaps = jnp.array([int(size) - 1 for size in sizes], jnp.float32).reshape((1,) * (z.ndim - 1) + (-1,))
+      gaps = wide(jnp.array([int(size) - 1. for size in sizes]), z)
       return 2 * jnp.round((jnp.clip(z, -1, 1) + 1) / 2 * gaps) / gaps - 1
     return z
 
@@ -168,7 +169,8 @@ def make(config, spec) -> core.Family:
     variables = jax.tree.map(lambda old, new: MEMORY * old + (1 - MEMORY) * new, variables, found)
     if not vq:
       return variables
-    count_K, (codes_KxZ, _) = variables['count'], nearest(variables, jnp.zeros((1, latent)))
+    count_K = variables['count']
+    codes_KxZ = variables['sum'] / count_K[:, None]
     dead_K, rich_K = count_K < DEAD / o.codes, count_K > 2 * DEAD / o.codes
     # Drawn by their counts without replacement (Gumbel); by rank, equal counts would be told apart by their rounding.
     drawn_K = jnp.where(rich_K, jnp.log(count_K) + jax.random.gumbel(core.fold(key, 'giver'), (o.codes,)), -jnp.inf)
@@ -184,19 +186,19 @@ def make(config, spec) -> core.Family:
     """Of the latents, [Z]."""
     return jnp.sqrt(jnp.maximum(variables['second'] - variables['mean']**2, 1e-8))
 
-  def standardised(v, z):
-    """v_Z for every position of z."""
-    return v.reshape((1,) * (z.ndim - 1) + (-1,))
+  def wide(v_Z, z):
+    """To be broadcast against z."""
+    return v_Z.reshape((1,) * (z.ndim - 1) + (-1,))
 
   def encoded(state, x_B):
     """The latents before they are quantised, of mean 0 and deviation 1 in each channel over the training set, [...xZ]."""
     v, (z, _) = state.variables['model'], encode(state.averaged('model'), x_B)
-    return (z - standardised(v['mean'], z)) / standardised(deviation(v), z)
+    return (z - wide(v['mean'], z)) / wide(deviation(v), z)
 
   def decoded(state, z, condition=None):
     """x in [-1, 1] where the data is bounded, of what `encoded` gives or a second stage makes of it: quantised first."""
     v = state.variables['model']
-    z = z * standardised(deviation(v), z) + standardised(v['mean'], z)
+    z = z * wide(deviation(v), z) + wide(v['mean'], z)
     return shown(decode(state.averaged('model'), quantise(v, z)))
 
   def output(state, x_B):
