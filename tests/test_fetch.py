@@ -166,6 +166,7 @@ def test_emoji_come_from_two_packages(tmp_path, cache, monkeypatch, capsys):
     (root / 'img' / vendor / '64' / '1f600.png').write_bytes(vendor.encode())
     (root / 'emoji.json').write_text('[]')
     (root / 'LICENSE').write_text('MIT')
+    (root / 'README.md').write_text('whose the images are')
   (tmp_path / 'bin').mkdir()
   npm = tmp_path / 'bin' / 'npm'
   npm.write_text(f'''#!/bin/sh
@@ -181,10 +182,11 @@ tar czf $v.tgz -C {packed}/$v package
   monkeypatch.setitem(fetch.SETS, 'emoji', fetch.SETS['emoji']._replace(check=fetch.check_emoji))
   assert fetch.main(['emoji']) == 0
   found = sorted(p.relative_to(cache / 'emoji').as_posix() for p in (cache / 'emoji').rglob('*') if p.is_file())
-  assert found == ['emoji.json', 'google/1f600.png', 'google/LICENSE', 'twitter/1f600.png', 'twitter/LICENSE']
-  monkeypatch.setattr(fetch, 'EMOJI_VERSION', '17')
-  with pytest.raises(core.InputError, match='npm error 404'):
-    fetch.bring_emoji(tmp_path)
+  assert found == ['LICENSE', 'README.md', 'emoji.json', 'google/1f600.png', 'twitter/1f600.png']
+  for package, said in (('other@1', 'npm error 404'), ('emoji-datasource-google@16.0.0', 'is damaged')):
+    npm.write_text(npm.read_text().replace('tar czf $v.tgz', 'echo no > $v.tgz; : '))
+    with pytest.raises(core.InputError, match=said):
+      fetch.npm(package, tmp_path)
   monkeypatch.setenv('PATH', '')
   with pytest.raises(core.InputError, match='there is no npm here'):
     fetch.bring_emoji(tmp_path)

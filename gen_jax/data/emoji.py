@@ -13,22 +13,27 @@ import numpy as np
 from ml_collections.config_dict import placeholder
 
 from gen_jax import core, data
-from gen_jax.modalities import image
+from gen_jax.modalities import image, text
 
 DEFAULTS = dict(
     folder=placeholder(str),   # of emoji.json, google/*.png and twitter/*.png
     vendor='google',           # or twitter
     size=64,                   # pixels: 8, 16, 32 or 64; smaller ones are means over squares
+    captions=False,            # the condition is the caption, not the category
 )
 VENDORS = ('google', 'twitter')
 SIZES = (8, 16, 32, 64)
 # Unicode's order. Its tenth, Component, has five patches of skin that are no emoji by themselves.
-CATEGORIES = ('Smileys & Emotion', 'People & Body', 'Animals & Nature', 'Food & Drink', 'Travel & Places', 'Activities', 'Objects', 'Symbols', 'Flags')
+CATEGORIES = ('Smileys & Emotion', 'People & Body', 'Animals & Nature', 'Food & Drink', 'Travel & Places', 'Activities', 'Objects', 'Symbols',
+              'Flags')
 TONES = {'1F3FB': 'light', '1F3FC': 'medium-light', '1F3FD': 'medium', '1F3FE': 'medium-dark', '1F3FF': 'dark'}
+
+LENGTH = 16   # words of a caption at most
 
 
 def make(config, split):
-  """uint8 [n, size, size, 3], what is transparent white, and as labels [n] the places of their categories in CATEGORIES.
+  """uint8 [n, size, size, 3], what is transparent white, and as labels [n] the places of their categories in CATEGORIES, or with config.captions the
+  words [n, LENGTH] of their captions by the vocabulary of the training split.
 
   They are read from config.folder, else from what was fetched. Raises InputError where they are not there or damaged, and for another vendor or size.
   """
@@ -49,6 +54,10 @@ def make(config, split):
       raise core.InputError(f'{path} is not of 64x64 pixels')
     sums = pixels.reshape(config.size, square, config.size, square, 3).sum((1, 3), dtype=np.int32)
     x[i] = (sums + square**2 // 2) // square**2   # integers: the same bits everywhere
+  if config.captions:
+    known = text.vocabulary(captions(config, 'train'))
+    spec = data.Spec(x.shape[1:], words=known, length=LENGTH)
+    return data.from_arrays(x, text.encode([caption for *_, caption in found], known, LENGTH), spec)
   return data.from_arrays(x, [label for _, label, _ in found], data.Spec(x.shape[1:], classes=len(CATEGORIES)))
 
 

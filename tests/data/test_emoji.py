@@ -19,7 +19,7 @@ def folder(tmp_path):
   entries = []
   for i, (code, name) in enumerate(NAMES.items()):
     drawn = {'has_img_google': True, 'has_img_twitter': code != '1F1EA-1F1EC'}
-    entries.append({'name': name, 'unified': code, 'image': f'{code.lower()}.png', 'category': f'Kind {i % 3}', **drawn})
+    entries.append({'name': name, 'unified': code, 'image': f'{code.lower()}.png', 'category': emoji.CATEGORIES[i % 3], **drawn})
   entries[1]['skin_variations'] = {tone: {'unified': f'1F385-{tone}', 'image': f'1f385-{tone.lower()}.png', 'has_img_google': True,
                                           'has_img_twitter': True} for tone in emoji.TONES}
   for k, vendor in enumerate(emoji.VENDORS):
@@ -40,7 +40,7 @@ def test_drawings_are_on_white_and_of_the_size_asked_for(make, folder):
   for size in (64, 16):
     source = make('emoji', folder=str(folder), size=size)
     x = source.arrays['x']
-    assert source.spec.shape == x.shape[1:] == (size, size, 3) and x.dtype == np.uint8 and source.spec.classes == 3
+    assert source.spec.shape == x.shape[1:] == (size, size, 3) and x.dtype == np.uint8 and source.spec.classes == 9
     assert (x[:, :, size // 2:] == 255).all() and (x[:, :, :size // 2].std((1, 2, 3)) == 0).all()
 
 
@@ -56,7 +56,7 @@ def test_splits_hold_every_character_once_with_its_skin_tones(make, folder):
   every = {split: emoji.captions(config, split) for split in ('train', 'validation', 'test')}
   assert all(every.values()) and sum(map(len, every.values())) == len(NAMES) - 1 + 5   # Twitter has no Egypt here
   tones = {split for split, captions in every.items() for caption in captions if 'father christmas' in caption}
-  assert len(tones) == 1 and 'father christmas medium light skin tone' in every[tones.pop()]
+  assert len(tones) == 1 and 'father christmas, medium-light skin tone' in every[tones.pop()]
   assert [len(c) for c in every.values()] == [s.size for s in sources(make, folder).values()]
 
 
@@ -67,18 +67,20 @@ def test_captions_are_words_of_the_training_vocabulary(make, folder):
   assert (train.arrays['condition'] != text.UNKNOWN).all() and (validation.arrays['condition'] == text.UNKNOWN).any()
 
 
-@pytest.mark.parametrize('options, said', [(dict(vendor='apple'), 'google, twitter'), (dict(size=24), 'is not 64, 32'),
-                                           (dict(folder='/nowhere'), 'fetch emoji')], ids=str)
+@pytest.mark.parametrize('options, said', [(dict(vendor='apple'), 'google or twitter'), (dict(size=24), 'one of 8, 16, 32, 64'),
+                                           (dict(folder='/nowhere'), 'lacks emoji.json')], ids=str)
 def test_what_is_refused(make, folder, options, said):
   with pytest.raises(core.InputError, match=said):
     make('emoji', **{'folder': str(folder), **options})
 
 
 def test_damage_is_named(make, folder):
-  broken = next(e['image'] for e in emoji.table(folder) if e['split'] == 'train')
-  (folder / 'google' / broken).write_bytes(b'no picture')
-  with pytest.raises(core.InputError, match=f'{broken} cannot be read'):
+  for path in (folder / 'google').iterdir():
+    path.write_bytes(b'no picture')
+  with pytest.raises(core.InputError, match='.png cannot be read as an image'):
     make('emoji', folder=str(folder))
+  with pytest.raises(core.InputError, match='fetch emoji'):
+    make('emoji', folder=None)
   (folder / 'emoji.json').write_text('[{"name": 3}]')
   with pytest.raises(core.InputError, match='emoji.json is damaged'):
     make('emoji', folder=str(folder))
