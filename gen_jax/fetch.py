@@ -142,7 +142,7 @@ def npm(package: str, folder: pathlib.Path) -> pathlib.Path:
   damaged."""
   if not shutil.which('npm'):
     raise core.InputError(f'there is no npm here: install it (it comes with Node.js) to fetch the package {package}')
-  _run(folder, 'npm', 'pack', '--silent', package)
+  _run(folder, 'npm', 'pack', '--loglevel=error', package)
   archive, = folder.glob('*.tgz')
   try:
     with tarfile.open(archive) as tar:

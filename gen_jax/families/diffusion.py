@@ -55,21 +55,8 @@ class Denoiser(nn.Module):
     if self.classes:
       embedded = nn.Embed(self.classes + 1, 64)(condition_B)
     elif self.words:
-      embedded = Caption(self.words)(condition_B)
+      embedded = networks.Caption(self.words)(condition_B)
     return self.net(x_B, level_B, embedded)
-
-
-class Caption(nn.Module):
-  """The mean over its words of what each one means where it stands; zero of no words."""
-  words: int
-
-  @nn.compact
-  def __call__(self, words_BxL):
-    there_BxLx1 = (words_BxL != text.NOTHING)[..., None]
-    place_LxE = self.param('place', nn.initializers.normal(.02), (words_BxL.shape[1], 128))
-    h_BxLxE = nn.Embed(self.words + text.FIRST, 128)(words_BxL) + place_LxE[None]
-    h_BxLxE = nn.Dense(128)(nn.silu(nn.Dense(256)(h_BxLxE)))
-    return (h_BxLxE * there_BxLx1).sum(1) / jnp.sqrt(jnp.maximum(1, there_BxLx1.sum(1)))
 
 
 def condition_of(said: str, spec) -> np.ndarray:

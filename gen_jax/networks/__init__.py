@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import core
+from gen_jax.modalities import text
 
 
 class Parts(NamedTuple):
@@ -40,3 +41,16 @@ def embed(level_B, size: int):
   frequencies_F = jnp.geomspace(.2, 20., size // 2)
   angle_BxF = level_B[:, None] * frequencies_F[None]
   return jnp.concatenate([jnp.cos(angle_BxF), jnp.sin(angle_BxF)], axis=-1)
+
+
+class Caption(nn.Module):
+  """[B, L] numbers of words (modalities.text) -> [B, 128]: the sum of what each one means where it stands, over the root of how many; 0 of none."""
+  words: int
+
+  @nn.compact
+  def __call__(self, words_BxL):
+    there_BxLx1 = (words_BxL != text.NOTHING)[..., None]
+    place_LxE = self.param('place', nn.initializers.normal(.02), (words_BxL.shape[1], 128))
+    h_BxLxE = nn.Embed(self.words + text.FIRST, 128)(words_BxL) + place_LxE[None]
+    h_BxLxE = nn.Dense(128)(nn.silu(nn.Dense(256)(h_BxLxE)))
+    return (h_BxLxE * there_BxLx1).sum(1) / jnp.sqrt(jnp.maximum(1, there_BxLx1.sum(1)))
