@@ -96,7 +96,8 @@ def table() -> str:
   for path in sorted((HERE / 'results').glob('*.json')):
     found = json.loads(path.read_text())
     results.setdefault(found['row'], []).append(found)
-  gans = [np.mean([f['curve'][-1][1] for f in fs]) for fs in results.values() if 'vae' not in fs[0]['row'] and 'autoencoder' not in fs[0]['row']]
+  gans = [np.mean([f['curve'][-1][1] for f in fs]) for fs in results.values()
+          if fs[0]['curve'] and 'vae' not in fs[0]['row'] and 'autoencoder' not in fs[0]['row']]   # peers have no curve
   target = float(np.median(gans))
   titles = ['row', 'seeds', *COLUMNS, f's to FID {target:.1f}', 'parameters', 'steps', 'processor time, s']
   lines = ['| ' + ' | '.join(titles) + ' |', '|---|' + '---:|' * (len(titles) - 1)]

@@ -84,8 +84,8 @@ def make(config, spec) -> core.Family:
     raise core.InputError('family.drop is in [0, 1), sample.eta in [0, 1], sample.churn at least 0, family.deviation above 0')
   if s.edit:
     optimizers.choose('sample.edit', s.edit, edits.EDITS)
-    if len(spec.shape) != 3 or s.edit == 'colour' and spec.shape[-1] == 1:
-      raise core.InputError(f'sample.edit={s.edit} is not for x of shape {tuple(spec.shape)}')
+    if not spec.bounded or len(spec.shape) != 3 or s.edit == 'colour' and spec.shape[-1] == 1:
+      raise core.InputError(f'sample.edit={s.edit} is of pixels, and not for x of shape {tuple(spec.shape)}')
   if not 0 < s.strength <= 1:
     raise core.InputError(f'sample.strength={s.strength} is not in (0, 1]')
   if o.consistency and o.weight != 'edm':

@@ -195,7 +195,7 @@ def test_encode_is_undone_by_decode(monkeypatch):
     (dict(guidance=2.), {}, 'guidance'), (dict(negative='0'), {}, 'negative'), (dict(steps=1001), {}, '1000'), (dict(steps=0), {}, 'steps'),
     (dict(sampler='huen'), {}, 'heun'), (dict(eta=2.), {}, 'eta'), ({}, dict(schedule='cosin'), 'cosine'), ({}, dict(objective='x'), 'velocity'),
     ({}, dict(condition=True), 'labels'), ({}, dict(consistency=3), 'edm'), ({}, dict(weight='snr'), 'min_snr'),
-    (dict(edit='vary'), {}, 'not for x of shape'), (dict(strength=0.), {}, 'strength')], ids=str)
+    (dict(edit='vary'), {}, 'is of pixels'), (dict(strength=0.), {}, 'strength')], ids=str)
 def test_what_is_refused(monkeypatch, sample, options, what):
   with pytest.raises(core.InputError, match=what):
     game(monkeypatch, sample=sample, **options)
