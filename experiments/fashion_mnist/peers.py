@@ -1,12 +1,12 @@
 """Peers of the three-minute table, under its protocol and ruler: PyTorch trains them for 180 s each, our evaluators score their samples.
 
-  python3 -m venv /tmp/ref && /tmp/ref/bin/pip install torch scipy scikit-learn tqdm pillow pydantic imageio cloudpickle
-  /tmp/ref/bin/pip install --no-deps pythae torch-fidelity prdc pytorch-msssim
-  python -m experiments.fashion_mnist.peers [--rows=A,B] [--seeds=3] [--torch=/tmp/ref/bin/python]   # goes on where it stopped
+  python3 -m venv runs/reference && runs/reference/bin/pip install torch scipy scikit-learn tqdm pillow pydantic imageio cloudpickle
+  runs/reference/bin/pip install --no-deps pythae torch-fidelity prdc pytorch-msssim
+  python -m experiments.fashion_mnist.peers [--rows=A,B] [--seeds=3] [--torch=runs/reference/bin/python]   # goes on where it stopped
   python -m experiments.fashion_mnist.peers --fidelity [--images=500]                                # torch-fidelity's time for FID against ours
 
 The budget is wall time, so nothing else may run on the machine. Each run leaves results/ROW_SEED.json, which `run --table` reads; --fidelity leaves
-torch_fidelity.json. A trial: --seconds=10 --seeds=1 --out=/tmp/trial --runs=/tmp/trial.
+torch_fidelity.json. A trial: --seconds=10 --seeds=1 --out=runs/trial --runs=runs/trial.
 
 peer_dcgan: Radford et al. 2016, with the widths of networks/conv.py, BatchNorm everywhere but at the image, transposed convolutions, Adam at 2e-4.
 peer_pythae_vae: pythae's VAE with its convolutions for MNIST (17 million parameters), trained by its own BaseTrainer, which a callback stops.
@@ -349,7 +349,7 @@ def main():
   parser.add_argument('--rows', default=','.join(PEERS))
   parser.add_argument('--seeds', type=int, default=3)
   parser.add_argument('--seconds', type=float, default=BUDGET)
-  parser.add_argument('--torch', default='/tmp/ref/bin/python', help='the Python that has PyTorch, pythae and torch-fidelity')
+  parser.add_argument('--torch', default='runs/reference/bin/python', help='the Python that has PyTorch, pythae and torch-fidelity')
   parser.add_argument('--out', default=HERE, type=pathlib.Path, help='where results/, the pictures and torch_fidelity.json go')
   parser.add_argument('--runs', default='runs/fashion_mnist', type=pathlib.Path, help='where the samples go')
   parser.add_argument('--fidelity', action='store_true')
