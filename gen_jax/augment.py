@@ -24,7 +24,8 @@ def _window(padded, key, shape):
   return jax.lax.dynamic_slice(padded, (i, j, 0), shape)
 
 
-# Differentiable augmentation (Zhao et al. 2020, https://arxiv.org/abs/2006.10738), applied to real and generated images alike.
+# Differentiable augmentation (Zhao et al. 2020, https://arxiv.org/abs/2006.10738), applied to real and generated images alike. Where every image is
+# flipped or rotated, nothing tells which way is up: those two are for adaptive augmentation, which leaves some images as they are.
 
 def brightness(x, key):
   return x + jax.random.uniform(key, minval=-.5, maxval=.5)
@@ -53,4 +54,11 @@ def cutout(x, key):
   return jnp.where(hidden[..., None], 0., x)
 
 
-DIFFERENTIABLE = {f.__name__: f for f in (brightness, saturation, contrast, translation, cutout)}
+def rotation(x, key):
+  """By a random number of quarter turns; square images only."""
+  half, quarter = jax.random.bernoulli(key, shape=(2,))
+  x = jnp.where(half, x[::-1, ::-1], x)
+  return jnp.where(quarter, jnp.rot90(x), x)
+
+
+DIFFERENTIABLE = {f.__name__: f for f in (brightness, saturation, contrast, translation, cutout, flip, rotation)}

@@ -7,8 +7,7 @@ from gen_jax import augment
 
 X = np.random.default_rng(0).uniform(-.9, .9, (8, 8, 3)).astype(np.float32)
 POSITION = np.arange(64, dtype=np.float32).reshape(8, 8, 1) / 100   # every pixel known by its value
-ALL = {**augment.DIFFERENTIABLE, 'shift': lambda x, key: augment.shift(x, key, 2), 'crop': lambda x, key: augment.crop(x, key, 2),
-       'flip': augment.flip}
+ALL = {**augment.DIFFERENTIABLE, 'shift': lambda x, key: augment.shift(x, key, 2), 'crop': lambda x, key: augment.crop(x, key, 2)}
 many = lambda f, x, n=64: np.asarray(jax.jit(jax.vmap(f, (None, 0)))(x, jax.random.split(jax.random.key(1), n)))
 
 
@@ -68,6 +67,13 @@ def test_a_flip_mirrors_every_second_time():
   mirrored = (found == X[:, ::-1]).all((1, 2, 3))
   assert ((found == X).all((1, 2, 3)) ^ mirrored).all()
   assert 150 < mirrored.sum() < 250
+
+
+def test_a_rotation_is_by_each_number_of_quarter_turns_alike():
+  found = many(augment.rotation, X, 400)
+  turned = np.array([(found == np.rot90(X, k)).all((1, 2, 3)) for k in range(4)])
+  assert (turned.sum(0) == 1).all()
+  assert (abs(turned.sum(1) - 100) < 40).all()   # deviation 9
 
 
 def test_brightness_adds_a_constant():

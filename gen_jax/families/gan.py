@@ -2,7 +2,9 @@
 
 Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661. Class-conditional by concatenation (Mirza and Osindero 2014,
 https://arxiv.org/abs/1411.1784), by projection (Miyato and Koyama 2018, https://arxiv.org/abs/1802.05637) or with an auxiliary classifier
-(Odena et al. 2017, https://arxiv.org/abs/1610.09585). Roles: discriminator, generator.
+(Odena et al. 2017, https://arxiv.org/abs/1610.09585). Augmentation adapts to how sure the discriminator is of real images (ADA: Karras et al. 2020,
+https://arxiv.org/abs/2006.06676), and networks that can may grow while they train (Karras et al. 2018, https://arxiv.org/abs/1710.10196).
+Roles: discriminator, generator.
 """
 import flax.linen as nn
 import jax
@@ -20,10 +22,17 @@ DEFAULTS = dict(
     condition='none',           # none, concat, projection, classifier
     class_weight=1.,            # of the auxiliary classifier's cross-entropy
     augment='',                 # of real and generated alike: names of augment.DIFFERENTIABLE, with commas
+    adaptive=0.,                # ADA's target of the mean sign of real logits (.6 in the paper); 0: every augmentation, always
+    grow=0,                     # steps over which the networks grow from their smallest size to the full one; 0: full from the start
     latent=64,
 )
 
 CONDITIONS = ('none', 'concat', 'projection', 'classifier')
+# Losses whose optimal discriminator is positive where real images are likelier than generated ones: only there has a logit's sign a meaning.
+SIGNED = ('minimax', 'nonsaturating', 'hinge')
+# Real images in which ADA's probability can go from 0 to 1. The paper's 500,000 are a fiftieth of its runs of 25 million; runs here see about 80,000,
+# and a fiftieth of them would be 50 turns, too few for the sign's own noise to average out. So it is an eighth.
+ADA_IMAGES = 10_000
 
 
 class Generator(nn.Module):
@@ -32,8 +41,8 @@ class Generator(nn.Module):
   bounded: bool
 
   @nn.compact
-  def __call__(self, z_BxZ, condition_B):
-    x_B = self.decoder(append_label(z_BxZ, condition_B, self.classes))
+  def __call__(self, z_BxZ, condition_B, *grown):
+    x_B = self.decoder(append_label(z_BxZ, condition_B, self.classes), *grown)
     return jnp.tanh(x_B) if self.bounded else x_B
 
 
@@ -43,9 +52,9 @@ class Discriminator(nn.Module):
   condition: str
 
   @nn.compact
-  def __call__(self, x_B, condition_B):
+  def __call__(self, x_B, condition_B, *grown):
     """Logits: real or not [B], and the classes [B, classes] or None."""
-    h_BxF = self.encoder(append_label(x_B, condition_B, self.classes if self.condition == 'concat' else 0))
+    h_BxF = self.encoder(append_label(x_B, condition_B, self.classes if self.condition == 'concat' else 0), *grown)
     logit_B = nn.Dense(1)(h_BxF)[:, 0]
     if self.condition == 'projection':
       logit_B += (nn.Embed(self.classes, h_BxF.shape[-1])(condition_B) * h_BxF).sum(-1)
@@ -63,55 +72,89 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'family.condition={o.condition!r} needs labels, and {config.data.name} has none: use none')
   if augments and len(spec.shape) != 3:
     raise core.InputError(f'family.augment={o.augment!r} is for images, not {spec.shape}')
+  if augment.rotation in augments and spec.shape[0] != spec.shape[1]:
+    raise core.InputError(f'family.augment={o.augment!r} turns square images, not {spec.shape}')
+  if not 0 <= o.adaptive < 1:
+    raise core.InputError(f'family.adaptive={o.adaptive} is not in [0, 1)')
+  if o.adaptive and (not augments or o.loss not in SIGNED):
+    raise core.InputError(f'family.adaptive needs family.augment, and a family.loss of {", ".join(SIGNED)}')
   encoder, decoder = networks.make(config.network, spec, 'encoder', 'decoder')
+  if o.grow and not getattr(decoder, 'grows', 0):
+    raise core.InputError(f'network {config.network.name} does not grow to {spec.shape}: network progressive does, above 8 pixels')
   classes = spec.classes if o.condition != 'none' else 0
   G, D = Generator(decoder, classes, spec.bounded), Discriminator(encoder, classes, o.condition)
 
   def init(key, batch):
     x_B, condition_B = batch['x'], batch.get('condition')
-    params = {'discriminator': D.init(core.fold(key, 'discriminator'), x_B, condition_B)['params'],
-              'generator': G.init(core.fold(key, 'generator'), jnp.zeros((len(x_B), o.latent)), condition_B)['params']}
-    u = penalties.spectral_init(params['discriminator'], core.fold(key, 'spectral')) if o.spectral else {}
-    return params, {'discriminator': u, 'generator': {}}, {}
+    params = {'discriminator': D.init(core.fold(key, 'discriminator'), x_B, condition_B, *grown(0))['params'],
+              'generator': G.init(core.fold(key, 'generator'), jnp.zeros((len(x_B), o.latent)), condition_B, *grown(0))['params']}
+    variables = {'spectral': penalties.spectral_init(params['discriminator'], core.fold(key, 'spectral'))} if o.spectral else {}
+    if o.adaptive:
+      variables['probability'] = jnp.zeros(())
+    return params, {'discriminator': variables, 'generator': {}}, {}
+
+  def grown(step):
+    """What networks that grow take beside their input: each size is trained alone for half its time, then the next one fades in."""
+    if not o.grow:
+      return ()
+    sizes = step * (decoder.grows / o.grow)
+    return (jnp.minimum(jnp.floor(sizes) + jnp.clip(2 * (sizes % 1) - 1, 0, 1), decoder.grows),)
 
   def latents(keys_B):
     return jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(core.fold(keys_B, 'latent'))
 
-  def generate(params, keys_B, condition_B):
-    return G.apply({'params': params}, latents(keys_B), condition_B)
+  def generate(params, state, z_BxZ, condition_B):
+    return G.apply({'params': params}, z_BxZ, condition_B, *grown(state.step))
 
-  def discriminate(params, u):
+  def discriminate(params, state):
     """The discriminator as a function of images, and the spectral vectors after it."""
-    params, u = penalties.spectral(params, u) if o.spectral else (params, u)
-    return lambda x_B, condition_B: D.apply({'params': params}, x_B, condition_B), u
+    params, u = penalties.spectral(params, state.variables['discriminator']['spectral']) if o.spectral else (params, None)
+    return lambda x_B, condition_B: D.apply({'params': params}, x_B, condition_B, *grown(state.step)), u
 
-  def augmented(x_B, keys_B):
+  def augmented(x_B, state, keys_B):
+    """Every image by draws of its own."""
     for f in augments:
-      x_B = jax.vmap(f)(x_B, core.fold(keys_B, f.__name__))
+      changed_B = jax.vmap(f)(x_B, core.fold(keys_B, f.__name__))
+      if o.adaptive:
+        probability = state.variables['discriminator']['probability']
+        chosen_B = jax.vmap(jax.random.bernoulli, (0, None))(core.fold(keys_B, f'whether {f.__name__}'), probability)
+        changed_B = jnp.where(chosen_B[:, None, None, None], changed_B, x_B)
+      x_B = changed_B
     return x_B
 
   def discriminator_loss(own, state, batch, keys_B, key):
     condition_B = batch.get('condition')
-    # Each image has an augmentation of its own.
-    real = augmented(batch['x'], core.fold(keys_B, 'real'))
-    fake = augmented(generate(state.params['generator'], keys_B, condition_B), core.fold(keys_B, 'fake'))
-    judge, u = discriminate(own, state.variables['discriminator'])
+    real = augmented(batch['x'], state, core.fold(keys_B, 'real'))
+    fake = augmented(generate(state.params['generator'], state, latents(keys_B), condition_B), state, core.fold(keys_B, 'fake'))
+    judge, u = discriminate(own, state)
     (real_B, real_BxC), (fake_B, fake_BxC) = judge(real, condition_B), judge(fake, condition_B)
     penalty_B = penalty(lambda x_B: judge(x_B, condition_B)[0], real, fake, keys_B)
     loss_B = adversarial.discriminator(real_B, fake_B) + o.penalty_weight * penalty_B
-    metrics = {'real': real_B, 'fake': fake_B, 'gap': real_B - fake_B}
+    metrics, statistics = {'real': real_B, 'fake': fake_B, 'gap': real_B - fake_B}, {}
+    if o.spectral:
+      statistics['spectral'] = u
+    if o.adaptive:
+      statistics['sign'] = jnp.sign(real_B).mean()
+      metrics['probability'] = jnp.broadcast_to(state.variables['discriminator']['probability'], real_B.shape)
     if penalty is not penalties.none:
       metrics['penalty'] = penalty_B
     if o.condition == 'classifier':
       loss_B += o.class_weight * (losses.cross_entropy(real_BxC, condition_B) + losses.cross_entropy(fake_BxC, condition_B))
       metrics['accuracy'] = (real_BxC.argmax(-1) == condition_B).astype(jnp.float32)
-    return loss_B, core.Aux(metrics, statistics=u)
+    return loss_B, core.Aux(metrics, statistics)
+
+  def update(variables, statistics, key):
+    new = {'spectral': statistics['spectral']} if o.spectral else {}
+    if o.adaptive:
+      step = jnp.sign(statistics['sign'] - o.adaptive) * (config.batch_size / ADA_IMAGES)
+      new['probability'] = jnp.clip(variables['probability'] + step, 0, 1)
+    return new
 
   def generator_loss(own, state, batch, keys_B, key):
     condition_B = batch.get('condition')
-    judge, _ = discriminate(state.params['discriminator'], state.variables['discriminator'])
-    fake_B, fake_BxC = judge(augmented(generate(own, keys_B, condition_B), core.fold(keys_B, 'fake')), condition_B)
-    real_B = judge(augmented(batch['x'], core.fold(keys_B, 'real')), condition_B)[0] if adversarial.paired else None
+    judge, _ = discriminate(state.params['discriminator'], state)
+    fake_B, fake_BxC = judge(augmented(generate(own, state, latents(keys_B), condition_B), state, core.fold(keys_B, 'fake')), condition_B)
+    real_B = judge(augmented(batch['x'], state, core.fold(keys_B, 'real')), condition_B)[0] if adversarial.paired else None
     loss_B = adversarial.generator(real_B, fake_B)
     metrics = {'fake': fake_B}
     if o.condition == 'classifier':
@@ -123,19 +166,18 @@ def make(config, spec) -> core.Family:
     return latents(keys_N)
 
   def decode(state, z_NxZ, condition_N=None):
-    return G.apply({'params': state.averaged('generator')}, z_NxZ, condition_N)
+    return generate(state.averaged('generator'), state, z_NxZ, condition_N)
 
   def sample(state, keys_N, condition_N=None):
     return decode(state, prior(state, keys_N), condition_N)
 
   def score(state, batch, keys_B):
     """The discriminator's logit: its gap between training and held-out examples is what it has learnt by heart."""
-    judge, _ = discriminate(state.params['discriminator'], state.variables['discriminator'])
+    judge, _ = discriminate(state.params['discriminator'], state)
     return {'discriminator': judge(batch['x'], batch.get('condition'))[0]}
 
   after = penalties.clipped_weights(o.clip_weights) if o.clip_weights else None
-  keep = lambda variables, statistics, key: statistics   # the spectral vectors are the discriminator's only variables
   return core.Family(init, {
-      'discriminator': optimizers.role(config.roles.discriminator, config.steps, discriminator_loss, after, update=keep),
+      'discriminator': optimizers.role(config.roles.discriminator, config.steps, discriminator_loss, after, update=update),
       'generator': optimizers.role(config.roles.generator, config.steps, generator_loss),
   }, sample, score, prior=prior, decode=decode)
