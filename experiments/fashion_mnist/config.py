@@ -28,6 +28,13 @@ CODERS = {
     'conditional_vae': dict(condition=True),
     'autoencoder_mixture': dict(posterior='deterministic', mixture=10),
 }
+# (options of the family, of sampling): at most 20 evaluations of the network a sample.
+DIFFUSIONS = {
+    'diffusion': (dict(schedule='edm', objective='edm', weight='edm'), dict(sampler='heun', steps=10)),
+    'picture_diffusion': (dict(schedule='cosine', objective='data', weight='min_snr'), dict(sampler='dpm2m', steps=20)),
+    'flow': (dict(schedule='logit_normal', objective='flow'), dict(sampler='midpoint', steps=10)),
+    'consistency': (dict(schedule='edm', objective='edm', weight='edm', consistency=7), dict(sampler='consistency', steps=2)),
+}
 
 STEPS = {
     'minimax_mlp': 21120, 'minimax_conv': 2400, 'nonsaturating_mlp': 19560, 'nonsaturating_conv': 2460, 'least_squares_mlp': 20820,
@@ -36,7 +43,8 @@ STEPS = {
     'vae_conv': 4740, 'beta_vae_conv': 4620, 'conditional_vae_conv': 4260, 'autoencoder_mixture_conv': 4500,
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
-          for network in ('mlp', 'conv')), 'acgan_conv', 'projection_conv', 'diffaugment_conv', *(f'{coder}_conv' for coder in CODERS)]
+          for network in ('mlp', 'conv')), 'acgan_conv', 'projection_conv', 'diffaugment_conv', *(f'{coder}_conv' for coder in CODERS), 'r1r2_r3gan', 'diffusion_unet',
+        'picture_diffusion_dit', 'flow_dit', 'consistency_unet']
 
 
 def get_config(row=''):
@@ -46,11 +54,17 @@ def get_config(row=''):
   if kind in GAMES:
     family, discriminator, generator = GAMES[kind]
     config = base('fashion_mnist', 'gan', network, discriminator=discriminator, generator={**generator, 'ema': .999})
+  elif kind in DIFFUSIONS:
+    family, sample = DIFFUSIONS[kind]
+    config = base('fashion_mnist', 'diffusion', network, model=dict(learning_rate=1e-3, warmup=100, schedule='cosine', ema_width=.1))
+    config.sample.update(sample)
   else:
     family = CODERS[kind]
     roles = {'model': dict(learning_rate=1e-3, ema=.999), **({'prior': dict(learning_rate=1e-3)} if 'mixture' in family else {})}
     config = base('fashion_mnist', 'vae', network, **roles)
-  config.family.update(latent=64 if kind in GAMES else 32, **family)
+  config.family.update(family)
+  if kind not in DIFFUSIONS:
+    config.family.latent = 64 if kind in GAMES else 32
   # A GAN's trajectory is sampled six times, for the time that it takes to reach a quality.
   steps = STEPS.get(row, 0)   # 0 is refused: --calibrate says how many
   config.update(steps=steps, batch_size=64, log_every=steps // 60, sample_every=steps, checkpoint_every=steps // 6, eval_every=steps // 6,

@@ -116,7 +116,7 @@ def table() -> str:
 def main():
   config = importlib.import_module('experiments.fashion_mnist.config')
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--rows', default=','.join(config.ROWS))
+  parser.add_argument('--rows', default=','.join(config.STEPS))
   parser.add_argument('--seeds', type=int, default=3)
   parser.add_argument('--runs', default='runs/fashion_mnist', type=pathlib.Path)
   parser.add_argument('--table', action='store_true')
