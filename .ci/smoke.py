@@ -1,5 +1,6 @@
 """Trains, evaluates, replays and samples every config of configs/ in its smoke form; a data set that can't be had here is named."""
 import importlib
+import json
 import pathlib
 import shutil
 import subprocess
@@ -8,7 +9,8 @@ import sys
 import numpy as np
 
 from gen_jax import core, data
-from gen_jax.config import base
+from gen_jax import run as runs
+from gen_jax.config import base, plain
 from gen_jax.modalities import image
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -31,8 +33,8 @@ def main():
   sys.path.insert(0, str(ROOT))
   fetched = {name for name in ('fashion_mnist', 'emoji')
              if subprocess.run([sys.executable, '-m', 'gen_jax.fetch', name], cwd=ROOT).returncode == 0}
-  absent = set()
-  for path in sorted((ROOT / 'configs').glob('[a-z]*.py')):
+  absent, seen = set(), set()
+  for path in sorted((ROOT / 'configs').glob('[a-z]*.py'), reverse=True):
     config = importlib.import_module(f'configs.{path.stem}').get_config('smoke')
     extra = [folder_of_images()] if config.data.name == 'folder' else []
     try:
@@ -45,10 +47,19 @@ def main():
       continue
     workdir = RUNS / path.stem
     verb('train', f'--config=configs/{path.name}:smoke', f'--workdir={workdir}', *extra)
+    game = json.dumps([plain(config[part]) for part in ('family', 'network', 'roles', 'sample')])
+    if game in seen:   # the same on other data
+      print(f'{path.name}: trained', flush=True)
+      continue
+    seen.add(game)
     verb('evaluate', f'--workdir={workdir}')
     verb('replay', f'--workdir={workdir}')
-    if config.family.name != 'classifier':
-      verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn.png')
+    if runs.load(workdir)[0].family.sample:
+      given = []
+      if config.family.name == 'translation':
+        image.save(workdir / 'given.png', data.normalise(data.make(config, 'test').take(np.arange(1)))['condition'], 1)
+        given = ['--edit=translate', f'--image={workdir}/given.png']
+      verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn.png', *given)
     print(f'{path.name}: trained, evaluated, replayed', flush=True)
   for text in sorted(absent):
     print(f'not run, for want of data: {text}')

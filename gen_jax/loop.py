@@ -169,7 +169,9 @@ def _open(config, workdir, force, held) -> list[str]:
   if (workdir / 'config.json').exists():
     old, new = configs.plain(configs.load(workdir / 'config.json')), configs.plain(config)
     changed = configs.differences(old, new)
-    if old['steps'] < new['steps'] and all(role['schedule'] == 'constant' for role in new['roles'].values()):
+    # Over the steps a consistency model's target comes nearer, too.
+    falls = any(role['schedule'] != 'constant' for role in new['roles'].values()) or new['family'].get('consistency')
+    if old['steps'] < new['steps'] and not falls:
       changed = [c for c in changed if not c.startswith('steps:')]
     if changed and not force:
       raise core.InputError(f'{workdir} belongs to another config ({"; ".join(changed)}): resuming may extend steps under constant learning rates, '

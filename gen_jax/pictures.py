@@ -44,8 +44,10 @@ def make(run, state) -> list[dict]:
     arrays = {'z': z_NxZ.reshape(-1, *z.shape[1:])}
     return call(state, key, len(z_NxZ), arrays | ({'condition': np.asarray(condition_N, np.int32)} if spec.classes else {}))
   z_NxZ, columns = z.reshape(DRAWS, -1), COLUMNS * (9 if plane else 1)
-  return found + [interpolations(z_NxZ, decode, columns, min(ROWS, spec.classes) if asked else ROWS, asked, plane),
-                  traversals(z_NxZ, decode, columns, spec.classes // 2, asked, plane)]
+  found.append(interpolations(z_NxZ, decode, columns, min(ROWS, spec.classes) if asked else ROWS, asked, plane))
+  if z.ndim > 2:   # coordinates of a map, such as the noise of a diffusion, mean nothing alone
+    return found
+  return found + [traversals(z_NxZ, decode, columns, spec.classes // 2, asked, plane)]
 
 
 def interpolations(z_NxZ, decode, columns, rows, asked, plane) -> dict:

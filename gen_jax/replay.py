@@ -10,6 +10,7 @@ import sys
 
 from gen_jax import cli, core, loop, manifest
 from gen_jax import config as configs
+from gen_jax import run as runs
 
 SAME = ('git_commit', 'git_clean', 'python', 'packages', 'device_kind', 'machine', 'processes', 'mesh', 'xla_flags', 'data')
 
@@ -22,6 +23,7 @@ def main(argv):
   old = manifest.read(workdir)
   if not old or not old.get('state_sha256') or old.get('steps') != config.steps:
     raise core.InputError(f'{workdir} is not a finished run: nothing to compare with')
+  runs.same_parts(old, config)
   again = workdir / 'replay'
   shutil.rmtree(again, ignore_errors=True)
   with config.unlocked():

@@ -62,6 +62,8 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   if codec.family.encode is None:
     raise core.InputError(f'{config.frozen.codec} holds a {codec.config.family.name}, which does not encode: vqvae does, and vae without condition')
   z = jax.eval_shape(codec.family.encode, state, jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32))
+  if z.shape[1:] == tuple(spec.shape):   # by their shape latents are told from examples
+    raise core.InputError(f'the codec in {config.frozen.codec} makes latents of the shape of the data, {tuple(spec.shape)}: it is no codec')
   inner = make(config, spec._replace(shape=z.shape[1:], bounded=False))
   return latent(inner, codec.family, z.shape[1:]), {'codec': state}
 
@@ -109,7 +111,7 @@ def load(workdir: str | pathlib.Path, change=None, say=print) -> tuple[Run, core
   record = manifest.read(workdir)
   if not record:
     raise core.InputError(f'{workdir} has no readable manifest.json: train it first')
-  spec = data.Spec(**{**record['spec'], 'shape': tuple(record['spec']['shape'])})
+  spec = data.Spec(**{name: tuple(value) if isinstance(value, list) else value for name, value in record['spec'].items()})
   run = build(config, spec)
   same_parts(record, config)
   state = checkpoint.restore(workdir / 'checkpoints', abstract(run), say)
@@ -132,8 +134,10 @@ def with_frozen(run: Run, state: core.TrainState) -> core.TrainState:
 
 def example(spec: data.Spec) -> dict:
   """A batch of one, for shapes."""
-  condition = {'condition': jnp.zeros((1, spec.length) if spec.words else (1,), jnp.int32)} if spec.words or spec.classes else {}
-  return {'x': jnp.zeros((1, *spec.shape)), **condition}
+  x = jnp.zeros((1, *spec.shape))
+  if spec.paired:
+    return {'x': x, 'condition': x}
+  return {'x': x, **({'condition': jnp.zeros((1, spec.length) if spec.words else (1,), jnp.int32)} if spec.words or spec.classes else {})}
 
 
 def _create(run):
@@ -183,7 +187,7 @@ def parts(run: Run, one: Run, state: core.TrainState) -> list[core.TrainState]:
     return [state]
   host = jax.tree.map(checkpoint.whole, state.replace(step=(), frozen=()))
   states = [jax.tree.map(lambda x, i=i: x[i], host).replace(step=checkpoint.whole(state.step)) for i in range(run.config.seeds)]
-  return [jax.tree.map(put, part, placement(one, part)).replace(frozen=state.frozen) for part in states]
+  return [jax.tree.map(put, part, placement(one, part)).replace(frozen=replicated(one, one.frozen)) for part in states]
 
 
 def examples_at_once(run: Run) -> int:
@@ -226,7 +230,7 @@ def mapped(run: Run, f):
 
 
 def sampler(run: Run, mapped=mapped):
-  """(state, key, condition [N] or a dict of arrays or None, n) -> x_N, or [S, N, ...] under seeds; its parts with `chunked`.
+  """(state, key, condition [N, ...] or a dict of arrays or None, n) -> x_N, or [S, N, ...] under seeds; its parts with `chunked`.
 
   Raises InputError for a family that does not sample.
   """
@@ -236,7 +240,7 @@ def sampler(run: Run, mapped=mapped):
 
   def draw(state, key, condition_N, n):
     if condition_N is not None and not isinstance(condition_N, dict):
-      condition_N = np.asarray(condition_N, np.int32)
+      condition_N = np.asarray(condition_N, np.float32 if run.spec.paired else np.int32)
     return call(state, key, n, for_seeds(run, {} if condition_N is None else {'condition': condition_N}))
   return draw
 
@@ -254,11 +258,11 @@ def held_out(run: Run, split: str, n: int) -> dict:
 
 
 def grid_conditions(run: Run) -> tuple[int, np.ndarray | None]:
-  """How many samples a grid has, and their labels, a row a class, or held-out captions."""
+  """How many samples a grid has, and their labels, a row a class, or held-out captions or images."""
   rows, columns = run.config.sample_rows, run.config.sample_columns
-  if run.spec.words:
-    captions = held_out(run, 'validation', rows * columns)['condition']
-    return rows * columns, captions[np.arange(rows * columns) % len(captions)]
+  if run.spec.words or run.spec.paired:
+    asked = held_out(run, 'validation', rows * columns)['condition']
+    return rows * columns, asked[np.arange(rows * columns) % len(asked)]
   if not run.spec.classes:
     return rows * columns, None
   rows = min(rows, run.spec.classes)

@@ -14,6 +14,7 @@ An edit takes image files of the model's size, and its picture begins with them:
   vary          --image is noised to --config.sample.strength and made again
   interpolate   --image=A,B, in --num steps along a sphere of the family's latent space
   arithmetic    --image=A,B,C: A - B + C there
+  translate     --image as the other kind of the images that the run was trained on
 """
 import pathlib
 import sys
@@ -25,7 +26,7 @@ from gen_jax import cli, core, edits, pictures
 from gen_jax import run as runs
 from gen_jax.modalities import image, text
 
-TAKES = {**dict.fromkeys(edits.EDITS, 1), 'interpolate': 2, 'arithmetic': 3}   # images
+TAKES = {**dict.fromkeys(edits.EDITS, 1), 'interpolate': 2, 'arithmetic': 3, 'translate': 1}   # images
 
 
 @cli.verb
@@ -36,6 +37,8 @@ def main(argv):
     raise core.InputError('--num and --columns: at least 1')
   if flags.edit and flags.edit not in TAKES:
     raise core.InputError(f'--edit={flags.edit}: there are {", ".join(TAKES)}')
+  if flags.image and not flags.edit or flags.mask and flags.edit != 'inpaint':
+    raise core.InputError('--image is for --edit, and --mask for --edit=inpaint')
 
   def change(config):
     config.update(flags.config)
@@ -43,7 +46,14 @@ def main(argv):
       if 'edit' not in config.sample:
         raise core.InputError(f'--edit={flags.edit} is done by diffusion families, and this is {config.family.name}')
       config.sample.edit = flags.edit
+    elif 'edit' in config.sample:
+      config.sample.edit = ''
   run, state = runs.load(flags.workdir, change)
+  if (flags.edit == 'translate') != run.spec.paired:
+    raise core.InputError('this run translates: --edit=translate --image=FILE' if run.spec.paired
+                          else f'--edit=translate is of runs on pairs of images, and {run.config.data.name} has none here')
+  if flags.edit == 'translate':
+    flags.num = 1   # nothing is drawn
   out = pathlib.Path(flags.out)
   if out.suffix != '.png':
     raise core.InputError(f'--out={out}: a picture ends in .png')
@@ -67,6 +77,8 @@ def asked(flags, spec) -> np.ndarray | None:
                           else f'--label={flags.label}: this run knows no classes')
   if flags.caption and not spec.words:
     raise core.InputError(f'--caption={flags.caption!r}: this run knows no captions')
+  if flags.caption and not text.words(flags.caption):
+    raise core.InputError(f'--caption={flags.caption!r} has no words')
   if flags.caption:
     numbers = text.encode([flags.caption], spec.words, spec.length)
     new = [word for word, number in zip(text.words(flags.caption), numbers[0]) if number == text.UNKNOWN]
@@ -93,6 +105,9 @@ def editor(run, flags):
       raise core.InputError(f'--image is {x.shape[1]}x{x.shape[0]}: the model makes {shape[1]}x{shape[0]}, no whole multiple of it')
   if flags.edit in edits.EDITS:
     return projected(run, flags, given[0])
+  if flags.edit == 'translate':
+    draw = runs.sampler(run)
+    return lambda state, key, condition_N, n: np.concatenate([given, draw(state, key, np.stack(given * n), n)])
   if run.family.encode is None or run.family.decode is None:
     raise core.InputError(f'--edit={flags.edit} needs a family that encodes and decodes (vae; diffusion, by a sampler that draws nothing on the way)')
   encode = runs.mapped(run, lambda state, arrays, keys: run.family.encode(state, arrays['x']))
@@ -103,9 +118,10 @@ def editor(run, flags):
     flat = z.reshape(len(z), -1)
     if flags.edit == 'interpolate':
       z_NxZ = pictures.slerp(flat[:1], flat[1:], np.linspace(0, 1, n, dtype=np.float32))[0]
-    else:
-      z_NxZ = np.repeat(flat[:1] - flat[1:2] + flat[2:], n, axis=0)
-    label = {'condition': condition_N} if flags.label >= 0 or flags.caption else {}
+    else:   # as long as its terms are, for a sum of three is longer
+      z_NxZ = flat[:1] - flat[1:2] + flat[2:]
+      z_NxZ, n = z_NxZ * (np.linalg.norm(flat, axis=-1).mean() / np.linalg.norm(z_NxZ)), 1
+    label = {'condition': condition_N[:n]} if flags.label >= 0 or flags.caption else {}
     return np.concatenate([given, decode(state, key, n, {'z': z_NxZ.reshape(n, *z.shape[1:]), **label})])
   return between
 

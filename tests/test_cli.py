@@ -167,13 +167,13 @@ def test_sample_refuses(fails, workdir, tmp_path, capsys):
   assert 'no checkpoint yet' in fails(sample.main, *flags)
 
 
-def as_if_trained(workdir, family, *roles):
+def as_if_trained(workdir, family, *roles, spec=mnist.SPEC):
   config = configs.variant(configs.base('mnist', family, 'mlp', **{role: {} for role in roles}), 'smoke')
   config.mesh = 'data=1'
-  made = run.build(config, mnist.SPEC)
+  made = run.build(config, spec)
   checkpoint.save(workdir / 'checkpoints', run.initial(made), 1)
   configs.save(made.config, workdir / 'config.json')
-  manifest.write(workdir, {'spec': mnist.SPEC._asdict()})
+  manifest.write(workdir, {'spec': spec._asdict()})
   return f'--workdir={workdir}'
 
 
@@ -212,6 +212,21 @@ def test_edits(fails, tmp_path):
     assert found.shape[0] == (114 if name == 'interpolate' else 56)   # three draws behind what is given, twice as large
     if name == 'inpaint':
       np.testing.assert_allclose(found[28:56:2, 58:114:2], image.load(tmp_path / 'x.png')[14:], atol=1e-6)
+
+
+def test_a_translation(fails, tmp_path):
+  pixels = np.random.default_rng(0).integers(0, 256, (28, 28)).astype(np.uint8)
+  Image.fromarray(pixels).save(tmp_path / 'x.png')
+  spec = mnist.SPEC._replace(classes=0, paired=True)
+  flags = [as_if_trained(tmp_path / 'run', 'translation', 'discriminator', 'generator', spec=spec), f'--out={tmp_path}/out.png', '--columns=2']
+  assert 'this run translates: --edit=translate' in fails(sample.main, *flags)
+  assert 'takes 1 files in --image, not 0' in fails(sample.main, *flags, '--edit=translate')
+  assert sample.main([*flags, '--edit=translate', f'--image={tmp_path}/x.png']) == 0
+  found = image.load(tmp_path / 'out.png')
+  assert found.shape == (56, 114, 1)   # side by side, twice as large
+  np.testing.assert_array_equal(image.to_uint8(found[::2, :56:2, 0]), pixels)
+  gan = as_if_trained(tmp_path / 'gan', 'gan', 'discriminator', 'generator')
+  assert 'is of runs on pairs of images' in fails(sample.main, gan, flags[1], '--edit=translate', f'--image={tmp_path}/x.png')
 
 
 def test_evaluate_refuses(fails, workdir):

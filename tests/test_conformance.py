@@ -76,6 +76,8 @@ def batch(game, seed=0, n=None):
   rng, spec = np.random.default_rng(seed), game.spec
   n = n or game.config.batch_size * max(role.turns for role in game.family.roles.values())
   x = rng.uniform(-1, 1, (n, *spec.shape)).astype(np.float32)
+  if spec.paired:
+    return {'x': x, 'condition': rng.uniform(-1, 1, x.shape).astype(np.float32)}
   if spec.words:
     return {'x': x, 'condition': rng.integers(0, len(spec.words), (n, spec.length)).astype(np.int32)}
   return {'x': x, **({'condition': rng.integers(0, spec.classes, n).astype(np.int32)} if spec.classes else {})}

@@ -170,7 +170,9 @@ def test_emoji_come_from_two_packages(tmp_path, cache, monkeypatch, capsys):
   (tmp_path / 'bin').mkdir()
   npm = tmp_path / 'bin' / 'npm'
   npm.write_text(f'''#!/bin/sh
-case "$1 $2 $3" in "pack --loglevel=error emoji-datasource-google@16.0.0") v=google;; "pack --loglevel=error emoji-datasource-twitter@16.0.0") v=twitter;;
+case "$1 $2 $3" in
+"pack --loglevel=error emoji-datasource-google@16.0.0") v=google;;
+"pack --loglevel=error emoji-datasource-twitter@16.0.0") v=twitter;;
 *) echo "npm error 404" >&2; exit 1;; esac
 tar czf $v.tgz -C {packed}/$v package
 ''')

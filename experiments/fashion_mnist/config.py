@@ -43,8 +43,8 @@ STEPS = {
     'vae_conv': 4740, 'beta_vae_conv': 4620, 'conditional_vae_conv': 4260, 'autoencoder_mixture_conv': 4500,
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
-          for network in ('mlp', 'conv')), 'acgan_conv', 'projection_conv', 'diffaugment_conv', *(f'{coder}_conv' for coder in CODERS), 'r1r2_r3gan', 'diffusion_unet',
-        'picture_diffusion_dit', 'flow_dit', 'consistency_unet']
+          for network in ('mlp', 'conv')), 'acgan_conv', 'projection_conv', 'diffaugment_conv', *(f'{coder}_conv' for coder in CODERS),
+        'r1r2_r3gan', 'diffusion_unet', 'picture_diffusion_dit', 'flow_dit', 'consistency_unet']
 
 
 def get_config(row=''):

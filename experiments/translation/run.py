@@ -1,9 +1,10 @@
 """Twitter's emoji as Google would draw them, learnt from pairs (pix2pix) and without (CycleGAN): how near do held-out ones come to the truth?
 
   python -m gen_jax.fetch emoji
-  python -m experiments.translation.run [--runs=runs/translation] [--config.FIELD=VALUE ...]   # trains what is not there, writes test.png, prints the table
+  python -m experiments.translation.run [--runs=runs/translation] [--config.FIELD=VALUE ...]
 
-What is left as it is, the other vendor's drawing, is the baseline.
+Trains what is not there, prints the table, and writes test.png beside this file (into --runs where fields are changed). The baseline is to change
+nothing.
 """
 import argparse
 import pathlib

@@ -30,6 +30,7 @@ class Spec(NamedTuple):
   bounded: bool = True       # x lies in [-1, 1]; stored as uint8 where it does
   words: tuple[str, ...] = ()   # of captions: batch['condition'] holds [length] numbers of words each (modalities.text); (): no captions
   length: int = 0
+  paired: bool = False       # batch['condition'] holds an image like x and stored like it, to be translated into it
 
 
 class Source(NamedTuple):
@@ -44,7 +45,7 @@ def from_arrays(x, condition, spec: Spec) -> Source:
   """A source of arrays in memory; condition may be None."""
   arrays = {'x': np.ascontiguousarray(x)}
   if condition is not None:
-    arrays['condition'] = np.asarray(condition, np.int32)
+    arrays['condition'] = np.ascontiguousarray(condition, None if spec.paired else np.int32)
   digest = hashlib.sha256()
   for name, a in sorted(arrays.items()):
     digest.update(f'{name} {a.dtype} {a.shape}'.encode() + a.tobytes())
@@ -124,16 +125,17 @@ def stream(source: Source, plan, start: int, stop: int, threads: int = 2):
 
 
 def normalise(raw: dict) -> dict:
-  """Stored examples as families see them: uint8 becomes float32 in [-1, 1]. On the host or the device."""
-  x = raw['x']
-  return {**raw, 'x': x.astype('float32') / 127.5 - 1 if x.dtype == 'uint8' else x}
+  """Stored examples as families see them: uint8, of x or of a condition, becomes float32 in [-1, 1]. On the host or the device."""
+  return {name: a.astype('float32') / 127.5 - 1 if a.dtype == 'uint8' else a for name, a in raw.items()}
 
 
 def prepare(config, raw: dict, keys_B) -> dict:
-  """Normalised, then shifted, cropped and flipped as config.data says, keyed by example; on the device."""
+  """Normalised, then shifted, cropped and flipped as config.data says, keyed by example; on the device. A condition that is an image moves with
+  x."""
   batch, o = normalise(raw), config.data
+  images = [name for name, a in batch.items() if a.shape == batch['x'].shape]
   for change, amount in ((augment.shift, [o.shift]), (augment.crop, [o.crop]), (augment.flip, [])):
     if o[change.__name__]:
-      batch['x'] = jax.vmap(lambda x, key, change=change, amount=amount: change(x, key, *amount))(
-          batch['x'], core.fold(keys_B, change.__name__))
+      moved = jax.vmap(lambda x, key, change=change, amount=amount: change(x, key, *amount))
+      batch.update({name: moved(batch[name], core.fold(keys_B, change.__name__)) for name in images})
   return batch

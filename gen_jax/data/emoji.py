@@ -20,6 +20,8 @@ DEFAULTS = dict(
     vendor='google',           # or twitter
     size=64,                   # pixels: 8, 16, 32 or 64; smaller ones are means over squares
     captions=False,            # the condition is the caption, not the category
+    other='',                  # a vendor: the condition is its drawing of the same emoji
+    unpaired=False,            # in training it is its drawing of another one
 )
 VENDORS = ('google', 'twitter')
 SIZES = (8, 16, 32, 64)
@@ -33,32 +35,50 @@ LENGTH = 16   # words of a caption at most
 
 def make(config, split):
   """uint8 [n, size, size, 3], what is transparent white, and as labels [n] the places of their categories in CATEGORIES, or with config.captions the
-  words [n, LENGTH] of their captions by the vocabulary of the training split.
+  words [n, LENGTH] of their captions by the vocabulary of the training split, or with config.other that vendor's drawings, as x.
 
-  They are read from config.folder, else from what was fetched. Raises InputError where they are not there or damaged, and for another vendor or size.
+  They are read from config.folder, else from what was fetched. Raises InputError where they are not there or damaged, for another vendor or size, and
+  for options that do not go together.
   """
-  if config.vendor not in VENDORS:
-    raise core.InputError(f'config.data.vendor={config.vendor}: {" or ".join(VENDORS)}')
+  for field, known in dict(vendor=VENDORS, other=('', *VENDORS)).items():
+    if config[field] not in known:
+      raise core.InputError(f'config.data.{field}={config[field]}: {" or ".join(VENDORS)}')
+  if config.other == config.vendor or config.other and config.captions or config.unpaired and not config.other:
+    raise core.InputError('config.data.other is the vendor that config.data.vendor is not, without captions; unpaired is of both')
   if config.size not in SIZES:
     raise core.InputError(f'config.data.size={config.size}: one of {", ".join(map(str, SIZES))}')
   folder, found = _read(config, split)
-  square = 64 // config.size
-  x = np.empty((len(found), config.size, config.size, 3), np.uint8)
-  for i, (name, _, _) in enumerate(found):
-    path = folder / config.vendor / name
+  names = [name for name, _, _ in found]
+  x = _drawn(folder / config.vendor, names, config.size)
+  if config.other:
+    others = _drawn(folder / config.other, names, config.size)
+    if config.unpaired and split == 'train':
+      # Along one cycle through all of them, so that none stays; held-out ones stay pairs, to be scored.
+      cycle = np.random.default_rng(0).permutation(len(x))
+      others[cycle] = others[np.roll(cycle, 1)]
+    return data.from_arrays(x, others, data.Spec(x.shape[1:], paired=True))
+  if config.captions:
+    known = text.vocabulary(captions(config, 'train'))
+    spec = data.Spec(x.shape[1:], words=known, length=LENGTH)
+    return data.from_arrays(x, text.encode([caption for *_, caption in found], known, LENGTH), spec)
+  return data.from_arrays(x, [label for _, label, _ in found], data.Spec(x.shape[1:], classes=len(CATEGORIES)))
+
+
+def _drawn(folder, names, size):
+  """uint8 [n, size, size, 3]"""
+  square = 64 // size
+  x = np.empty((len(names), size, size, 3), np.uint8)
+  for i, name in enumerate(names):
+    path = folder / name
     try:
       pixels = image.decode(path.read_bytes(), 3, name=path)
     except OSError as e:
       raise core.InputError(f'{path} cannot be read: {e.strerror}') from None
     if pixels.shape != (64, 64, 3):
       raise core.InputError(f'{path} is not of 64x64 pixels')
-    sums = pixels.reshape(config.size, square, config.size, square, 3).sum((1, 3), dtype=np.int32)
+    sums = pixels.reshape(size, square, size, square, 3).sum((1, 3), dtype=np.int32)
     x[i] = (sums + square**2 // 2) // square**2   # integers: the same bits everywhere
-  if config.captions:
-    known = text.vocabulary(captions(config, 'train'))
-    spec = data.Spec(x.shape[1:], words=known, length=LENGTH)
-    return data.from_arrays(x, text.encode([caption for *_, caption in found], known, LENGTH), spec)
-  return data.from_arrays(x, [label for _, label, _ in found], data.Spec(x.shape[1:], classes=len(CATEGORIES)))
+  return x
 
 
 def captions(config, split: str) -> list[str]:

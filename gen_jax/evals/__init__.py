@@ -44,7 +44,7 @@ def no_moments(size: int) -> Moments:
 
 class Draw(NamedTuple):
   """N examples as evaluators see them: samples, or real ones of a split. What nobody needs is None."""
-  condition: np.ndarray | None          # [N]; of samples, the class that was asked for, None where none can be
+  condition: np.ndarray | None          # [N, ...]; of samples, what was asked for, None where nothing can be
   moments: Moments | None = None
   features: np.ndarray | None = None    # [N, F] float32
   logits: np.ndarray | None = None      # [N, C] float32
@@ -69,6 +69,9 @@ def make(run, split: str = 'validation'):
   draw = runs.sampler(one, runs.chunked) if needs and one.family.sample else None
   n = run.config.eval_examples
   condition = np.arange(n, dtype=np.int32) % run.spec.classes if conditional(one) else None
+  if draw and run.spec.paired:   # each held-out image, translated
+    condition = runs.held_out(one, split, n)['condition']
+    n = len(condition)
 
   def evaluate(state) -> dict:
     rows = []

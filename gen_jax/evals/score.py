@@ -21,7 +21,8 @@ def make(run, split):
 
   def evaluate(state, samples):
     found = {}
-    for name, draw in {**batches, **({'samples': samples} if samples else {})}.items():
+    # Translations are scored by how near they come to the truth, which they themselves are not.
+    for name, draw in {**batches, **({'samples': samples} if samples and not run.spec.paired else {})}.items():
       batch = data.normalise({'x': draw.x, **({} if draw.condition is None else {'condition': draw.condition})})
       scores = call(state, core.fold(jax.random.key(0), 'score'), len(draw.x), batch)
       for key, values in scores.items():

@@ -40,7 +40,7 @@ SAMPLE = dict(
     strength=.5,                # of `vary`: the t that what is given is noised to
 )
 
-HUBER = .03   # where consistency's error turns from quadratic to linear, in deviations of a pixel (Geng et al. 2024)
+HUBER = .00054   # below it consistency's error, the root of a pixel's mean square, is squared (Song and Dhariwal 2024, https://arxiv.org/abs/2310.14189)
 EXACT = 32   # dimensions up to which the ODE's divergence is a sum, not an estimate
 
 
@@ -63,7 +63,7 @@ def condition_of(said: str, spec) -> np.ndarray:
   """A label or a caption as the model is given it. Raises InputError for what is neither."""
   if spec.words:
     return text.encode([said], spec.words, spec.length)[0]
-  if not said.isdigit() or int(said) >= spec.classes:
+  if not (said.isascii() and said.isdigit()) or int(said) >= spec.classes:
     raise core.InputError(f'{said!r} is no label: they are 0 to {spec.classes - 1}')
   return np.int32(said)
 
@@ -82,6 +82,8 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'sample.steps={s.steps} is not in [1, {samplers.MOST_STEPS}], the levels that a schedule has')
   if not 0 <= o.drop < 1 or not 0 <= s.eta <= 1 or s.churn < 0 or o.deviation <= 0:
     raise core.InputError('family.drop is in [0, 1), sample.eta in [0, 1], sample.churn at least 0, family.deviation above 0')
+  if not all(math.isfinite(v) for v in (s.guidance, s.churn, o.deviation)):
+    raise core.InputError(f'sample.guidance={s.guidance}, sample.churn={s.churn}, family.deviation={o.deviation}: must be finite')
   if s.edit:
     optimizers.choose('sample.edit', s.edit, edits.EDITS)
     if not spec.bounded or len(spec.shape) != 3 or s.edit == 'colour' and spec.shape[-1] == 1:
@@ -120,6 +122,10 @@ def make(config, spec) -> core.Family:
   def snr(u):
     alpha, sigma = schedule.path(schedule.draw(u))
     return (alpha / sigma)**2
+
+  def ends():
+    """The levels of data and of noise."""
+    return [jnp.log(sigma / alpha) for alpha, sigma in (schedule.path(jnp.full((), t)) for t in (0., 1.))]
 
   def mean_square(x_B):
     return (x_B**2).reshape(len(x_B), -1).mean(-1)
@@ -180,6 +186,8 @@ def make(config, spec) -> core.Family:
   def drawn(state, z_N, keys_N, condition_N):
     given = condition_N if isinstance(condition_N, dict) else {'label': condition_N}
     clean = cleaned(state, given.get('label') if o.condition else None)
+    if s.edit and 'given' not in given:
+      raise core.InputError(f'sample.edit={s.edit} needs an image: it is what --edit of gen_jax.sample sets')
     start = s.strength if s.edit == 'vary' else 1.
     alpha, sigma = schedule.path(jnp.full((), start))
     x_N = sigma * z_N + (alpha * given['given'] if s.edit == 'vary' else 0)
@@ -191,7 +199,7 @@ def make(config, spec) -> core.Family:
     return drawn(state, z_N.reshape(len(z_N), *spec.shape), jax.vmap(jax.random.key)(jnp.arange(len(z_N))), condition_N)
 
   def encode(state, x_N):
-    """The noise that the ODE makes of x, by the sampler run backwards; of a conditional model as without a label."""
+    """The noise that the ODE makes of x, by Heun's method; of a conditional model as without a label."""
     x = schedule.path(jnp.zeros(()))[0] * x_N.reshape(len(x_N), *spec.shape)
     return samplers.backwards(cleaned(state, None), schedule, x, s) / schedule.path(jnp.ones(()))[1]
 
@@ -200,10 +208,11 @@ def make(config, spec) -> core.Family:
     return drawn(state, prior(state, keys_N), core.fold(keys_N, 'sampler'), condition_N)
 
   def score(state, batch, keys_B):
-    """A lower bound of log p(x) in nats, and with ode_steps its value under the ODE; in bits per dimension too where x has 256 levels. Two models of
-    one run: the noisy reverse process, and the flow."""
+    """A lower bound of log p(x), of a conditional model log p(x | condition), in nats, and with ode_steps its value under the ODE; in bits per
+    dimension too where x has 256 levels. Two models of one run: the noisy reverse process, and the flow."""
     x_B = batch['x']
-    condition_B = batch['condition'] if o.condition else None
+    every = jnp.broadcast_to(nothing, (len(x_B), *nothing.shape))
+    condition_B = batch.get('condition', every) if o.condition else None
     clean = lambda x_B, t_B: predict(state.averaged('model'), x_B, t_B, condition_B)[1]
     found = {'elbo': bound(clean, x_B, keys_B)}
     if o.ode_steps:
@@ -216,12 +225,13 @@ def make(config, spec) -> core.Family:
   def bound(clean, x_B, keys_B):
     """Kingma et al. 2021, eq. 11 and 17: what the noise at t = 1 and the x at t = 0 cost, and all levels between."""
     u_B = jax.vmap(jax.random.uniform)(core.fold(keys_B, 'time'))
+    low, high = ends()
 
     def between(i):
-      u = (u_B + i / o.score_draws) % 1   # spread evenly: less variance
-      t_B = schedule.draw(u)
+      level_B = low + (high - low) * ((u_B + i / o.score_draws) % 1)   # even in the level, where the error falls about as the ratio rises
+      t_B = schedule.time(level_B)
       error_B = size * mean_square(clean(noised(x_B, t_B, samplers.normal(core.fold(keys_B, i), x_B.shape[1:])), t_B) - x_B)
-      return -.5 * jax.jvp(snr, (u,), (jnp.ones_like(u),))[1] * error_B
+      return (high - low) * jnp.exp(-2 * level_B) * error_B
     alpha, sigma = schedule.path(jnp.ones(()))
     ends_B = .5 * size * mean_square(x_B) * (alpha / sigma)**2
     alpha, sigma = schedule.path(jnp.zeros(()))
@@ -229,9 +239,9 @@ def make(config, spec) -> core.Family:
     return losses.pixels(x_B, seen, sigma / alpha, spec.bounded) - ends_B - jax.lax.map(between, jnp.arange(o.score_draws)).mean(0)
 
   def by_ode(clean, x_B, keys_B):
-    """log p(x) of y = x_t / alpha under dy = (y - clean) d(level); pixels are spread over their level's width first. The divergence is exact where it
-    is small, else one Rademacher probe an example (Hutchinson)."""
-    ends = [jnp.log(sigma / alpha) for alpha, sigma in (schedule.path(jnp.full((), t)) for t in (0., 1.))]
+    """log p(x) of y = x_t / alpha under dy = (y - clean) d(level); pixels are spread over their level's width first, which makes it a lower bound of
+    theirs. The divergence is exact where it is small, else one Rademacher probe an example (Hutchinson)."""
+    low, high = ends()
     probe = jax.vmap(lambda key: jax.random.rademacher(key, spec.shape, jnp.float32))(core.fold(keys_B, 'probe'))
 
     def velocity(y_B, level):
@@ -249,7 +259,7 @@ def make(config, spec) -> core.Family:
 
     def step(carry, level):   # Runge and Kutta's, of fourth order
       y, log_det = carry
-      h = (ends[1] - ends[0]) / o.ode_steps
+      h = (high - low) / o.ode_steps
       a, da = slope(y, level)
       b, db = slope(y + h / 2 * a, level + h / 2)
       c, dc = slope(y + h / 2 * b, level + h / 2)
@@ -258,8 +268,8 @@ def make(config, spec) -> core.Family:
     width = 2 / 255
     spread = lambda key: width * (jax.random.uniform(key, spec.shape) - .5)
     y_B = x_B + jax.vmap(spread)(core.fold(keys_B, 'spread')) if spec.bounded else x_B
-    (y_B, log_det_B), _ = jax.lax.scan(step, (y_B, jnp.zeros(len(y_B))), jnp.linspace(*ends, o.ode_steps + 1)[:-1])
-    log_p_B = losses.standard_normal((y_B / jnp.exp(ends[1])).reshape(len(y_B), -1)) - size * ends[1] + log_det_B
+    (y_B, log_det_B), _ = jax.lax.scan(step, (y_B, jnp.zeros(len(y_B))), jnp.linspace(low, high, o.ode_steps + 1)[:-1])
+    log_p_B = losses.standard_normal((y_B / jnp.exp(high)).reshape(len(y_B), -1)) - size * high + log_det_B
     return log_p_B + size * math.log(width) if spec.bounded else log_p_B
 
   role = optimizers.role(config.roles.model, config.steps, loss)

@@ -26,10 +26,10 @@ def stages(shape) -> int:
   return n
 
 
-def depth_to_space(x_BxHxWxC):
-  """[B, H, W, 4C] -> [B, 2H, 2W, C]."""
+def depth_to_space(x_BxHxWxC, n=2):
+  """[B, H, W, n^2 C] -> [B, nH, nW, C]."""
   b, h, w, c = x_BxHxWxC.shape
-  return x_BxHxWxC.reshape(b, h, w, 2, 2, c // 4).transpose(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c // 4)
+  return x_BxHxWxC.reshape(b, h, w, n, n, c // n**2).transpose(0, 1, 3, 2, 4, 5).reshape(b, n * h, n * w, c // n**2)
 
 
 # A convolution is bilinear in x and w, and so are its two transposes: the derivatives of each are the other two. JAX's own second derivatives of a

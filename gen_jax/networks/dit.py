@@ -5,7 +5,8 @@ import jax.numpy as jnp
 
 from gen_jax import core
 from gen_jax.networks import Parts, embed
-from gen_jax.networks.unet import space_to_depth, unpatched
+from gen_jax.networks.conv import depth_to_space
+from gen_jax.networks.unet import space_to_depth
 
 DEFAULTS = dict(width=128, layers=6, head=32, patch=4, dtype='float32')
 
@@ -61,7 +62,7 @@ class Denoiser(nn.Module):
     shift, scale = jnp.split(dense(2 * self.width, kernel_init=nn.initializers.zeros)(context_BxD)[:, None], 2, axis=-1)
     x_BxLxD = nn.LayerNorm(use_scale=False, use_bias=False, epsilon=1e-6, dtype=self.dtype)(x_BxLxD) * (1 + scale) + shift
     out = dense(self.channels * self.patch**2, kernel_init=nn.initializers.zeros)(x_BxLxD)
-    return unpatched(out.reshape(b, h, w, -1), self.patch).astype(jnp.float32)
+    return depth_to_space(out.reshape(b, h, w, -1), self.patch).astype(jnp.float32)
 
 
 def make(options, spec):

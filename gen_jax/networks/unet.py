@@ -16,7 +16,7 @@ DEFAULTS = dict(width=32, stages=2, blocks=1, patch=2, head=32, attention=True, 
 
 
 def space_to_depth(x_BxHxWxC, n=2):
-  """[B, H, W, C] -> [B, H/n, W/n, n^2 C]; for n = 2 the inverse of depth_to_space."""
+  """[B, H, W, C] -> [B, H/n, W/n, n^2 C]; the inverse of depth_to_space."""
   b, h, w, c = x_BxHxWxC.shape
   return x_BxHxWxC.reshape(b, h // n, n, w // n, n, c).transpose(0, 1, 3, 2, 4, 5).reshape(b, h // n, w // n, n * n * c)
 
@@ -86,13 +86,7 @@ class Denoiser(nn.Module):
         h = depth_to_space(point(2 * width)(h))
     h = nn.silu(nn.GroupNorm(group_count(self.width), dtype=self.dtype)(h))
     h = nn.Conv(self.channels * self.patch**2, (3, 3), dtype=self.dtype, kernel_init=nn.initializers.zeros)(h)
-    return unpatched(h, self.patch).astype(jnp.float32)
-
-
-def unpatched(x_BxHxWxC, n):
-  """The inverse of space_to_depth."""
-  b, h, w, c = x_BxHxWxC.shape
-  return x_BxHxWxC.reshape(b, h, w, n, n, c // n**2).transpose(0, 1, 3, 2, 4, 5).reshape(b, h * n, w * n, c // n**2)
+    return depth_to_space(h, self.patch).astype(jnp.float32)
 
 
 def make(options, spec):

@@ -1,11 +1,13 @@
 import json
 
+import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 from PIL import Image
 
 from gen_jax import config as configs
-from gen_jax import core
+from gen_jax import core, data
 from gen_jax.data import emoji
 from gen_jax.modalities import text
 
@@ -50,6 +52,14 @@ def test_an_example_is_the_same_character_whoever_drew_it(make, folder):
     np.testing.assert_array_equal(a.arrays['condition'], b.arrays['condition'])
 
 
+def test_both_of_a_pair_move_alike():
+  options = ConfigDict({'data': {**data.DEFAULTS, 'flip': True, 'crop': 3, 'shift': 2}})
+  raw = {'x': np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3)).astype(np.uint8)}
+  moved = data.prepare(options, {**raw, 'condition': raw['x']}, core.per_example(jax.random.key(0), np.arange(8)))
+  np.testing.assert_array_equal(moved['condition'], moved['x'])
+  assert moved['condition'].dtype == np.float32 and (np.abs(moved['x'] - data.normalise(raw)['x']).max((1, 2, 3)) > 0).sum() > 4
+
+
 def test_splits_hold_every_character_once_with_its_skin_tones(make, folder):
   config = configs.base('emoji', 'diffusion', 'mlp', model={}).data
   config.folder = str(folder)
@@ -67,8 +77,29 @@ def test_captions_are_words_of_the_training_vocabulary(make, folder):
   assert (train.arrays['condition'] != text.UNKNOWN).all() and (validation.arrays['condition'] == text.UNKNOWN).any()
 
 
+def grey(x):
+  return x[:, 0, 0, 0].astype(int)
+
+
+def test_pairs_are_of_one_emoji_and_in_training_of_two_where_they_are_to_be_unpaired(make, folder):
+  """Twitter's drawings here are lighter than Google's by one level, and every emoji has a level of its own."""
+  pairs, unpaired = sources(make, folder, other='twitter'), sources(make, folder, other='twitter', unpaired=True)
+  for split, source in unpaired.items():
+    (x, other), (_, true) = ([s.arrays[name] for name in ('x', 'condition')] for s in (source, pairs[split]))
+    assert source.spec.paired and not source.spec.classes and other.dtype == np.uint8
+    np.testing.assert_array_equal(grey(true) - grey(x), 1)
+    if split == 'train':
+      assert (grey(other) != grey(x) + 1).all() and sorted(grey(other)) == sorted(grey(true))
+    else:
+      np.testing.assert_array_equal(other, true)
+  again = make('emoji', folder=str(folder), other='twitter', unpaired=True)
+  np.testing.assert_array_equal(unpaired['train'].arrays['condition'], again.arrays['condition'])
+
+
 @pytest.mark.parametrize('options, said', [(dict(vendor='apple'), 'google or twitter'), (dict(size=24), 'one of 8, 16, 32, 64'),
-                                           (dict(folder='/nowhere'), 'lacks emoji.json')], ids=str)
+                                           (dict(folder='/nowhere'), 'lacks emoji.json'), (dict(other='apple'), 'other=apple: google or twitter'),
+                                           (dict(other='google'), 'vendor that config.data.vendor is not'),
+                                           (dict(unpaired=True), 'unpaired is of both')], ids=str)
 def test_what_is_refused(make, folder, options, said):
   with pytest.raises(core.InputError, match=said):
     make('emoji', **{'folder': str(folder), **options})

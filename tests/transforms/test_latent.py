@@ -18,7 +18,7 @@ SPEC = data.Spec((28, 28, 1), 10)
 def workdir(path, family='vae', spec=SPEC, **options) -> str:
   """As if it had been trained."""
   c = variant(base('mnist', family, 'mlp', **dict.fromkeys(('discriminator', 'generator') if family == 'gan' else ('model',), {})), 'smoke')
-  c.family.update(latent=6, **options)
+  c.family.update({**({'latent': 6} if 'latent' in c.family else {}), **options})
   c.mesh = 'data=1'
   made = run.build(c, spec)
   checkpoint.save(path / 'checkpoints', run.initial(made), 1)
@@ -100,6 +100,7 @@ def test_a_run_leaves_the_codec_alone_resumes_and_may_encode_ahead(codec, tmp_pa
   assert record['frozen'] == {'codec': run.trained(codec)[2]} and record['spec']['shape'] == (28, 28, 1)
   assert {p: p.read_bytes() for p in sorted(pathlib.Path(codec).rglob('*')) if p.is_file()} == before
   made, state = run.load(tmp_path / 'a')
+  assert made.spec == SPEC and hash(made.spec)
   assert run.sampler(made)(state, jax.random.key(0), np.arange(3), 3).shape == (3, 28, 28, 1)
   ahead = loop.train(configured(codec, encode_ahead=True), tmp_path / 'b')
   assert ahead['data'] != record['data']
@@ -114,6 +115,8 @@ def test_what_is_refused(codec, tmp_path):
     run.build(configured(codec), data.Spec((8, 8, 1)))
   with pytest.raises(core.InputError, match='holds a gan, which does not encode'):
     run.build(configured(workdir(tmp_path / 'gan', 'gan')), SPEC)
+  with pytest.raises(core.InputError, match='latents of the shape of the data'):
+    run.build(configured(workdir(tmp_path / 'diffusion', 'diffusion')), SPEC)
   with pytest.raises(core.InputError, match='is not a workdir'):
     run.build(configured(str(tmp_path / 'none')), SPEC)
   with pytest.raises(core.InputError, match='encode_ahead needs'):
