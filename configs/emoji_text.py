@@ -9,7 +9,7 @@ from gen_jax.config import base, variant
 
 def get_config(arg=''):
   config = base('emoji', 'diffusion', 'unet', model=dict(learning_rate=1e-3, warmup=200, schedule='cosine', clip=1., ema_width=.1))
-  config.update(steps=3000, batch_size=32, log_every=100, sample_every=1000, checkpoint_every=500, sample_rows=8, sample_columns=8,
+  config.update(steps=12_000, batch_size=32, log_every=100, sample_every=1000, checkpoint_every=500, sample_rows=8, sample_columns=8,
                 evals='score')
   config.data.captions = True
   config.network.update(width=64, stages=2, blocks=1, patch=4)
