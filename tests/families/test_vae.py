@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from gen_jax import config, core, data
+from gen_jax import config, core, data, networks
 from gen_jax.families import vae
 from gen_jax.networks import mlp
 
@@ -34,7 +34,7 @@ def family(monkeypatch=None, steps=10, **options):
   c.family.update(latent=Z, likelihood='gaussian', score_samples=64, **options)
   c.network.width = 8
   if monkeypatch:
-    monkeypatch.setattr(mlp, 'make', lambda options, spec: (Affine(Z), Affine(D)))
+    monkeypatch.setattr(mlp, 'make', lambda options, spec: networks.Parts(Affine(Z), Affine(D)))
   return vae.make(c, data.Spec((D,), bounded=False))
 
 
@@ -186,7 +186,7 @@ def test_what_makes_no_sense_is_refused(options, message):
 
 def test_a_mixture_is_its_density_and_its_draws(monkeypatch):
   """The second role's loss is the negative log-density of the standardised latents, and what it draws has that mixture's moments."""
-  monkeypatch.setattr(mlp, 'make', lambda options, spec: (Affine(Z), Affine(D)))
+  monkeypatch.setattr(mlp, 'make', lambda options, spec: networks.Parts(Affine(Z), Affine(D)))
   c = config.base('gaussians', 'vae', 'mlp', model={}, prior={})
   c.family.update(latent=Z, likelihood='gaussian', posterior='deterministic', mixture=2)
   f = vae.make(c, data.Spec((D,), bounded=False))

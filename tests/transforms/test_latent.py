@@ -32,7 +32,7 @@ def codec(tmp_path_factory):
   return workdir(tmp_path_factory.mktemp('codec'), likelihood='gaussian')
 
 
-def configured(codec, family='diffusion', **options):
+def configured(codec, family='vae', **options):
   roles = {'gan': ('discriminator', 'generator')}.get(family, ('model',))
   c = variant(base('mnist', family, 'mlp', **{role: dict(optimizer='sgd', learning_rate=.01) for role in roles}), 'smoke')
   c.frozen.codec = codec
@@ -50,7 +50,7 @@ def keyed(n=4):
   return core.per_example(jax.random.key(1), jnp.arange(n))
 
 
-@pytest.mark.parametrize('family', ['diffusion', 'gan', 'vae'])
+@pytest.mark.parametrize('family', ['diffusion', 'gan'])
 def test_losses_samples_and_scores_are_of_what_the_codec_makes(codec, family):
   made = run.build(configured(codec, family), SPEC)
   plain = core.module('families', family).make(made.config, data.Spec((6,), 10, bounded=False))
@@ -67,7 +67,7 @@ def test_losses_samples_and_scores_are_of_what_the_codec_makes(codec, family):
 
 def test_the_identity_codec_is_the_family_itself():
   c = configured(None)
-  plain = core.module('families', 'diffusion').make(c, data.Spec((6,), bounded=False))
+  plain = core.module('families', 'vae').make(c, data.Spec((6,), bounded=False))
   same = core.Family(None, {}, encode=lambda state, x_B: x_B, decode=lambda state, z_B: z_B)
   family = latent(plain, same, (6,))
   x = {'x': np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)}
