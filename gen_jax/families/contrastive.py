@@ -19,7 +19,7 @@ class Judge(nn.Module):
   @nn.compact
   def __call__(self, x_B, words_BxL):
     """Unit vectors of images and captions, [B, size] each, and what their products are multiplied with."""
-    unit = lambda h: h / jnp.linalg.norm(h, axis=-1, keepdims=True)
+    unit = lambda h: h * jax.lax.rsqrt((h**2).sum(-1, keepdims=True) + 1e-6)   # of no words there is no direction
     image_BxE = unit(nn.Dense(self.size)(self.encoder(x_B)))
     caption_BxE = unit(nn.Dense(self.size)(networks.Caption(self.words)(words_BxL)))
     return image_BxE, caption_BxE, jnp.exp(self.param('log_scale', nn.initializers.constant(-jnp.log(TEMPERATURE)), ()))
