@@ -26,6 +26,9 @@ MODULES = [(kind, path.stem) for kind in ('data', 'evals', 'families', 'networks
 OFFSET = "discriminator['Dense_0']['bias']"
 KEEPS_ITS_START = {'gaussians_gan': OFFSET, 'mnist_acgan': OFFSET, 'mnist_r3gan': OFFSET, 'mnist_wgan_gp': OFFSET}
 
+# What grows, which the mlp does not, is in tests/families/test_gan.py; what differs from mnist_diffusion in its target alone in test_diffusion.py.
+ELSEWHERE = {'mnist_progressive', 'mnist_flow', 'fashion_mnist_flow', 'mnist_consistency', 'fashion_mnist_consistency'}
+
 
 @functools.cache
 def _spec(options: str) -> data.Spec:
@@ -40,7 +43,7 @@ def _cases() -> dict:
   cases, seen = {}, set()
   for path in sorted((ROOT / 'configs').glob('[a-z]*.py'), reverse=True):
     c = importlib.import_module(f'configs.{path.stem}').get_config('smoke')
-    if c.family.get('grow'):   # the mlp does not: tests/families/test_gan.py has what does
+    if path.stem in ELSEWHERE:
       continue
     try:
       spec = _spec(json.dumps(config.plain(c)['data']))
@@ -55,6 +58,10 @@ def _cases() -> dict:
 
 CASES = _cases()
 of_each_game = pytest.mark.parametrize('name', sorted(CASES))
+# One game of each family, a fully connected one where there is one, and those that keep statistics or take several turns.
+FAMILIES = {c.family.name: name for name, (c, _) in sorted(CASES.items(), key=lambda i: (i[1][0].network.name == 'mlp', i[0]))}
+of_each_family = pytest.mark.parametrize('name', FAMILIES.values())
+of_each_kind = pytest.mark.parametrize('name', sorted({*FAMILIES.values(), 'mnist_acgan', 'mnist_ada', 'mnist_autoencoder', 'mnist_wgan_gp'}))
 
 
 def build(name, network='mlp', optimizer=None, **options) -> run.Run:
@@ -184,7 +191,7 @@ def test_the_same_bits_twice_and_through_a_checkpoint(name, tmp_path):
   assert checkpoint.state_sha256(state) == checkpoint.state_sha256(states[-1])
 
 
-@of_each_game
+@of_each_kind
 def test_no_layout_changes_anything(name):
   """Two seeds over eight devices, parameters in shards, in two microbatches: each seed gives what it gives alone on one device."""
   one, start, step = plain(name)
@@ -250,11 +257,6 @@ def test_a_loss_is_of_one_example(name):
       first = [(pair[role][0][0], {k: m[0] for k, m in pair[role][1].metrics.items()}) for pair in both]
       close(*first, 1e-6)
       assert (loss[1:] != both[1][role][0][1:]).any()
-
-
-# One game of each family, a fully connected one where there is one: op by op, what compiles is many small programs.
-of_each_family = pytest.mark.parametrize(
-    'name', {c.family.name: name for name, (c, _) in sorted(CASES.items(), key=lambda i: (i[1][0].network.name == 'mlp', i[0]))}.values())
 
 
 @of_each_family
