@@ -43,6 +43,20 @@ def embed(level_B, size: int):
   return jnp.concatenate([jnp.cos(angle_BxF), jnp.sin(angle_BxF)], axis=-1)
 
 
+class Context(nn.Module):
+  """Of a noise level and a condition [B, E] or None, what adapts a denoiser's layers, [B, size] for an even size."""
+  size: int
+  dtype: str
+
+  @nn.compact
+  def __call__(self, level_B, condition_BxE):
+    dense = lambda: nn.Dense(self.size, dtype=self.dtype)
+    h_BxF = dense()(embed(level_B, self.size))
+    if condition_BxE is not None:
+      h_BxF += dense()(condition_BxE)
+    return nn.silu(dense()(nn.silu(h_BxF)))
+
+
 class Caption(nn.Module):
   """[B, L] numbers of words (modalities.text) -> [B, 128]: the sum of what each one means where it stands, over the root of how many; 0 of none."""
   words: int

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import core
-from gen_jax.networks import Parts, embed
+from gen_jax.networks import Context, Parts
 from gen_jax.networks.conv import depth_to_space
 from gen_jax.networks.unet import space_to_depth
 
@@ -50,10 +50,7 @@ class Denoiser(nn.Module):
   @nn.compact
   def __call__(self, x_B, level_B, condition_BxE=None):
     dense = lambda n, **more: nn.Dense(n, dtype=self.dtype, **more)
-    context_BxD = dense(self.width)(embed(level_B, self.width))
-    if condition_BxE is not None:
-      context_BxD += dense(self.width)(condition_BxE)
-    context_BxD = nn.silu(dense(self.width)(nn.silu(context_BxD)))
+    context_BxD = Context(self.width, self.dtype)(level_B, condition_BxE)
     patches = space_to_depth(x_B, self.patch)
     b, h, w, _ = patches.shape
     x_BxLxD = dense(self.width)(patches.reshape(b, h * w, -1)) + positions(h, w, self.width)[None]

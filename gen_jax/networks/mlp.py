@@ -4,7 +4,7 @@ import math
 import flax.linen as nn
 import jax.numpy as jnp
 
-from gen_jax.networks import Parts, embed
+from gen_jax.networks import Context, Parts
 
 DEFAULTS = dict(width=512, layers=2, dtype='float32')
 
@@ -47,9 +47,7 @@ class Denoiser(nn.Module):
   @nn.compact
   def __call__(self, x_B, level_B, condition_BxE=None):
     dense = lambda n: nn.Dense(n, dtype=self.dtype)
-    context_BxF = nn.silu(dense(self.width)(embed(level_B, self.width)))
-    if condition_BxE is not None:
-      context_BxF += dense(self.width)(condition_BxE)
+    context_BxF = Context(self.width, self.dtype)(level_B, condition_BxE)
     h_BxF = dense(self.width)(x_B.reshape(len(x_B), -1))
     for _ in range(self.layers):
       h_BxF += dense(self.width)(nn.silu(dense(self.width)(h_BxF) + dense(self.width)(context_BxF)))

@@ -3,8 +3,9 @@ image, with family.grow: 7, 14, 28 or 8, 16, 32, 64 pixels. Images of a multiple
 
 `grown` is how many doublings there are: 1.25 is the second size with a quarter of the third faded in. Images are of the full size throughout: the
 decoder repeats pixels and the encoder averages them, so that real images lose what generated ones can't have yet. Without `grown` all are there.
-Sizes that are not there yet are computed and weighted by 0, so a small size is no faster: in a branch of `lax.switch`, as in a loop, weight gradients of
-convolutions leave XLA:CPU's fast path (experiments/speed/conv.py). From the paper: pixel normalisation in the decoder; not its equalised learning
+Sizes that are not there yet are computed and weighted by 0, so a small size is no faster: in a branch of `lax.switch`, as in a loop, weight
+gradients of convolutions leave XLA:CPU's fast path (experiments/speed/conv.py).
+From the paper: pixel normalisation in the decoder; not its equalised learning
 rates, nor statistics of the batch.
 """
 import flax.linen as nn

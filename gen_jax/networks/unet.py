@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import core
-from gen_jax.networks import Parts, embed
+from gen_jax.networks import Context, Parts
 from gen_jax.networks.conv import depth_to_space, group_count
 
 DEFAULTS = dict(width=32, stages=2, blocks=1, patch=2, head=32, attention=True, dtype='float32')
@@ -61,11 +61,7 @@ class Denoiser(nn.Module):
 
   @nn.compact
   def __call__(self, x_B, level_B, condition_BxE=None):
-    dense = lambda n: nn.Dense(n, dtype=self.dtype)
-    context_BxF = dense(4 * self.width)(embed(level_B, 2 * self.width))
-    if condition_BxE is not None:
-      context_BxF += dense(4 * self.width)(condition_BxE)
-    context_BxF = nn.silu(dense(4 * self.width)(nn.silu(context_BxF)))
+    context_BxF = Context(4 * self.width, self.dtype)(level_B, condition_BxE)
     point = lambda n: nn.Conv(n, (1, 1), dtype=self.dtype)
     h, skips = nn.Conv(self.width, (3, 3), dtype=self.dtype)(space_to_depth(x_B, self.patch)), []
     for stage in range(self.stages):
