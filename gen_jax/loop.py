@@ -120,7 +120,7 @@ def _train(config, workdir, force, held):
     while step < config.steps and not (stop := preempted(step)):
       given = next(inputs)
       if step == start:
-        record['flops_per_step'] = _flops(game, state, resident, given)
+        record['flops_per_step'] = record['flops_per_step'] or _flops(game, state, resident, given)
         if chief:   # only now, for what can't be traced leaves nothing behind
           configs.save(config, workdir / 'config.json')
           manifest.write(workdir, record)
