@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 
-from gen_jax import core, data
+from gen_jax import core, data, modalities
 from gen_jax import run as runs
 from gen_jax.config import base, plain
 from gen_jax.modalities import image
@@ -36,7 +36,8 @@ def main():
   absent, seen = set(), set()
   for path in sorted((ROOT / 'configs').glob('[a-z]*.py'), reverse=True):
     config = importlib.import_module(f'configs.{path.stem}').get_config('smoke')
-    extra = [folder_of_images()] if config.data.name == 'folder' else []
+    extra = {'folder': folder_of_images, 'text': lambda: f'--config.data.path={ROOT / "README.md"}'}.get(config.data.name)
+    extra = [extra()] if extra else []
     try:
       if not extra:
         data.make(config, 'train')
@@ -54,12 +55,13 @@ def main():
     seen.add(game)
     verb('evaluate', f'--workdir={workdir}')
     verb('replay', f'--workdir={workdir}')
-    if runs.load(workdir)[0].family.sample:
+    made, _ = runs.load(workdir)
+    if made.family.sample:
       given = []
       if config.family.name == 'translation':
         image.save(workdir / 'given.png', data.normalise(data.make(config, 'test').take(np.arange(1)))['condition'], 1)
         given = ['--edit=translate', f'--image={workdir}/given.png']
-      verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn.png', *given)
+      verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn{modalities.suffix(made.spec)}', *given)
     print(f'{path.name}: trained, evaluated, replayed', flush=True)
   for text in sorted(absent):
     print(f'not run, for want of data: {text}')

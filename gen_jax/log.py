@@ -6,6 +6,7 @@ import os
 import pathlib
 import sys
 import time
+from html import escape
 
 import numpy as np
 import tqdm
@@ -72,13 +73,16 @@ class Log:
     tqdm.tqdm.write(f'step {step}/{self.steps}  {left}' + '  '.join(f'{k} {v}' for k, v in shown.items()))   # above the bar, if there is one
     sys.stdout.flush()
 
-  def image(self, name: str, path: pathlib.Path, step: int):
-    """A picture file, to TensorBoard and Weights & Biases."""
-    with Image.open(path) as picture:
-      self._event(step, summary=summary.image(name, np.asarray(picture.convert('RGB')), dataformats='HWC'))
+  def file(self, name: str, path: pathlib.Path, step: int):
+    """A picture or a text file, to TensorBoard and Weights & Biases."""
+    if path.suffix == '.txt':
+      self._event(step, summary=summary.text(name, f'<pre>{escape(path.read_text())}</pre>'))
+    else:
+      with Image.open(path) as picture:
+        self._event(step, summary=summary.image(name, np.asarray(picture.convert('RGB')), dataformats='HWC'))
     if self.wandb:
       import wandb
-      self.wandb.log({name: wandb.Image(str(path))}, step=step)
+      self.wandb.log({name: wandb.Html(path.read_text()) if path.suffix == '.txt' else wandb.Image(str(path))}, step=step)
 
   def _event(self, step, **content):
     self.events.write_event(proto.event_pb2.Event(wall_time=time.time(), step=step, **content))

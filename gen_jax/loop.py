@@ -20,10 +20,9 @@ from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gen_jax import checkpoint, core, data, log, manifest, run
+from gen_jax import checkpoint, core, data, log, manifest, modalities, run
 from gen_jax import config as configs
 from gen_jax import evals as evaluators
-from gen_jax.modalities import image
 
 
 class Preempted(SystemExit):
@@ -287,7 +286,7 @@ def _pictures(game, workdir, writer):
 
   def apart(x):
     from scipy.spatial.distance import pdist  # slow to import
-    return pdist(x.reshape(len(x), -1)).mean() if len(x) > 1 else 0.
+    return pdist(x.reshape(len(x), -1), 'hamming' if game.spec.tokenizer else 'euclidean').mean() if len(x) > 1 else 0.
 
   def show(state, step):
     drawn = {}
@@ -303,9 +302,9 @@ def _pictures(game, workdir, writer):
     for name, x in drawn.items():
       for i, one in enumerate(x if family.seeds else [x]):
         stem = f'step_{step}' + ('' if name == 'samples' else '_reconstructions') + (f'_seed{config.seed + i}' if family.seeds else '')
-        path = workdir / 'samples' / f'{stem}.png'
-        image.save(path, one, columns)
-        writer.image(name + (f'/seed{config.seed + i}' if family.seeds else ''), path, step)
+        path = workdir / 'samples' / f'{stem}{modalities.suffix(game.spec)}'
+        modalities.save(path, one, game.spec, columns)
+        writer.file(name + (f'/seed{config.seed + i}' if family.seeds else ''), path, step)
     if sample:
       x = drawn['samples']
       writer.row(step, {'samples/pairwise_distance': np.array([apart(one) for one in x]) if family.seeds else apart(x)}, {})

@@ -134,7 +134,7 @@ def with_frozen(run: Run, state: core.TrainState) -> core.TrainState:
 
 def example(spec: data.Spec) -> dict:
   """A batch of one, for shapes."""
-  x = jnp.zeros((1, *spec.shape))
+  x = jnp.zeros((1, *spec.shape), jnp.int32 if spec.tokenizer else jnp.float32)
   if spec.paired:
     return {'x': x, 'condition': x}
   return {'x': x, **({'condition': jnp.zeros((1, spec.length) if spec.words else (1,), jnp.int32)} if spec.words or spec.classes else {})}
@@ -258,10 +258,11 @@ def held_out(run: Run, split: str, n: int) -> dict:
 
 
 def grid_conditions(run: Run) -> tuple[int, np.ndarray | None]:
-  """How many samples a grid has, and their labels, a row a class, or held-out captions or images."""
+  """How many samples a grid has, and their labels, a row a class, or held-out captions or images, or the first quarters of held-out texts."""
   rows, columns = run.config.sample_rows, run.config.sample_columns
-  if run.spec.words or run.spec.paired:
-    asked = held_out(run, 'validation', rows * columns)['condition']
+  if run.spec.words or run.spec.paired or run.spec.tokenizer:
+    seen = held_out(run, 'validation', rows * columns)
+    asked = seen['x'][:, :max(1, run.spec.shape[0] // 4)] if run.spec.tokenizer else seen['condition']
     return rows * columns, asked[np.arange(rows * columns) % len(asked)]
   if not run.spec.classes:
     return rows * columns, None

@@ -1,7 +1,8 @@
-"""Draws from a trained run, into a picture. Sample i depends on --seed and i alone.
+"""Draws from a trained run, into a picture or a text. Sample i depends on --seed and i alone.
 
   python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--columns=10] [--config.sample.FIELD=VALUE ...]
   python -m gen_jax.sample --workdir=runs/a --out=grid.png --label=3          (or --caption='red heart')
+  python -m gen_jax.sample --workdir=runs/a --out=texts.txt --prompt='ROMEO:' --num=4
   python -m gen_jax.sample --workdir=runs/a --out=grid.png --edit=inpaint --image=x.png --mask=mask.png
 
 Without --label a class-conditional run draws the classes in turn, without --caption a captioned one whatever it likes. A run of several seeds
@@ -22,7 +23,7 @@ import sys
 import jax
 import numpy as np
 
-from gen_jax import cli, core, edits, pictures
+from gen_jax import cli, core, edits, modalities, pictures
 from gen_jax import run as runs
 from gen_jax.modalities import image, text
 
@@ -32,7 +33,7 @@ TAKES = {**dict.fromkeys(edits.EDITS, 1), 'interpolate': 2, 'arithmetic': 3, 'tr
 @cli.verb
 def main(argv):
   flags = cli.parse(argv, __doc__, ('workdir', 'out'), ('sample',), workdir='', out='', num=64, seed=0, label=-1, caption='', columns=10,
-                    edit='', image='', mask='')
+                    edit='', image='', mask='', prompt='')
   if flags.num < 1 or flags.columns < 1:
     raise core.InputError('--num and --columns: at least 1')
   if flags.edit and flags.edit not in TAKES:
@@ -55,8 +56,8 @@ def main(argv):
   if flags.edit == 'translate':
     flags.num = 1   # nothing is drawn
   out = pathlib.Path(flags.out)
-  if out.suffix != '.png':
-    raise core.InputError(f'--out={out}: a picture ends in .png')
+  if out.suffix != modalities.suffix(run.spec):
+    raise core.InputError(f'--out={out}: {"texts end" if run.spec.tokenizer else "a picture ends"} in {modalities.suffix(run.spec)}')
   one = runs.alone(run)
   condition = asked(flags, run.spec)
   draw = editor(one, flags) if flags.edit else runs.sampler(one)
@@ -64,7 +65,7 @@ def main(argv):
     path = out.with_stem(f'{out.stem}_seed{run.config.seed + i}') if run.config.seeds > 1 else out
     x = draw(part, core.fold(jax.random.key(flags.seed), 'sample'), condition, flags.num)
     try:
-      image.save(path, x, flags.columns)
+      modalities.save(path, x, run.spec, flags.columns)
     except OSError as e:
       raise core.InputError(f'{path} can not be written: {e.strerror}') from None
     print(f'{flags.num} samples of step {int(state.step)}: {path}')
@@ -75,6 +76,15 @@ def asked(flags, spec) -> np.ndarray | None:
   if flags.label != -1 and not 0 <= flags.label < spec.classes:
     raise core.InputError(f'--label={flags.label}: the classes are 0 to {spec.classes - 1}' if spec.classes
                           else f'--label={flags.label}: this run knows no classes')
+  if flags.prompt and not spec.tokenizer:
+    raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text')
+  if flags.prompt:
+    if new := text.untold(flags.prompt, spec.tokenizer):
+      raise core.InputError(f'--prompt: the run has no tokens for {new!r}')
+    prompt = text.tokens(flags.prompt, spec.tokenizer)
+    if len(prompt) >= spec.shape[0]:
+      raise core.InputError(f'--prompt has {len(prompt)} tokens: with what follows the model sees {spec.shape[0]}')
+    return np.tile(prompt, (flags.num, 1))
   if flags.caption and not spec.words:
     raise core.InputError(f'--caption={flags.caption!r}: this run knows no captions')
   if flags.caption and not text.words(flags.caption):

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from toys import KEYS, close
 
 from gen_jax import checkpoint, config, core, data, run
+from gen_jax.modalities import text
 
 ROOT = pathlib.Path(__file__).parents[1]
 GOLDENS = pathlib.Path(__file__).parent / 'goldens.json'
@@ -35,6 +36,8 @@ def _spec(options: str) -> data.Spec:
   o = json.loads(options)
   if o['name'] == 'emoji':   # which are not on every machine: examples of their kinds, and small
     return data.Spec((16, 16, 3), paired=bool(o['other']), **(dict(words=('blue', 'green', 'red'), length=4) if o['captions'] else {}))
+  if o['name'] == 'text':   # whose file the user gives
+    return data.Spec((9,), bounded=False, tokenizer=text.characters(['abcdefgh'], 0).to_str())
   return data.make(ConfigDict({'data': json.loads(options)}).lock(), 'train').spec
 
 
@@ -69,7 +72,7 @@ def build(name, network='mlp', optimizer=None, **options) -> run.Run:
   c, spec = CASES[name]
   c = ConfigDict(c)
   with c.unlocked():
-    if c.network.name != network:
+    if c.network.name != network and not spec.tokenizer:
       c.network = {'name': network, **config.defaults('networks', network)}
   c.network.width = 8
   if 'features' in c.network:
@@ -87,6 +90,8 @@ def batch(game, seed=0, n=None):
   rng, spec = np.random.default_rng(seed), game.spec
   n = n or game.config.batch_size * max(role.turns for role in game.family.roles.values())
   x = rng.uniform(-1, 1, (n, *spec.shape)).astype(np.float32)
+  if spec.tokenizer:
+    return {'x': rng.integers(text.END, text.size(spec.tokenizer), (n, *spec.shape)).astype(np.int32)}
   if spec.paired:
     return {'x': x, 'condition': rng.uniform(-1, 1, x.shape).astype(np.float32)}
   if spec.words:
@@ -238,7 +243,7 @@ def test_draws_depend_on_their_own_key_and_example(name):
     if use == 'score':
       assert a and all(x.shape == (5,) and np.isfinite(x).all() for x in a.values())
     else:
-      assert a.shape == (5, *game.spec.shape) and a.dtype == np.float32 and np.isfinite(a).all()
+      assert a.shape == (5, *game.spec.shape) and a.dtype == (np.int32 if game.spec.tokenizer else np.float32) and np.isfinite(a).all()
       assert not game.spec.bounded or np.abs(a).max() <= 1
   if 'sample' in found:
     assert all((a != b).any() for a, b in zip(found['sample'][0], found['sample'][0][1:]))
@@ -331,6 +336,8 @@ def networks(name, shape, n=3, **options):
     found += [(made.decoder.clone(channels=c), (draw(*h.shape[1:-1], 5),), c) for c in (shape[-1], 7)]
   if made.denoiser:
     found += [(made.denoiser.clone(channels=c), (x, draw(), condition), c) for c in (shape[-1], 7) for condition in (None, draw(6))]
+  if made.causal:
+    found.append((made.causal.clone(vocabulary=7), (np.random.default_rng(0).integers(0, 6, (n, 6)),), None))
   assert found, f'network {name} has no parts'
   return found
 
@@ -341,7 +348,7 @@ def networks(name, shape, n=3, **options):
 def test_shapes_and_dtypes(network, shape, dtype):
   for net, given, channels in networks(network, shape, dtype=dtype):
     out, variables = jax.eval_shape(net.init_with_output, jax.random.key(0), *given)
-    assert out.dtype == jnp.float32 and (out.shape == (3, *shape[:-1], channels) if channels else out.shape[0] == 3 and out.ndim in (2, 4))
+    assert out.dtype == jnp.float32 and (out.shape == (3, *shape[:-1], channels) if channels else out.shape[0] == 3 and out.ndim in (2, 3, 4))
     assert set(variables) == {'params'} and all(x.dtype == jnp.float32 for x in jax.tree.leaves(variables))
 
 

@@ -40,7 +40,7 @@ def test_rows_events_and_pictures(tmp_path, config, capsys):
   writer.losses(2, {'model/loss': np.float32(.5), 'model/norm': np.float32(2)})
   writer.row(4, {'eval/score': np.array([1., 3.])}, {})
   Image.new('L', (3, 2)).save(tmp_path / 'x.png')
-  writer.image('samples', tmp_path / 'x.png', 4)
+  writer.file('samples', tmp_path / 'x.png', 4)
   writer.close()
   first, second = log.read(tmp_path / 'metrics.jsonl')
   assert first['step'] == 2 and first['model/loss'] == .5 and first['time']['steps_per_second'] > 0

@@ -31,6 +31,7 @@ class Spec(NamedTuple):
   words: tuple[str, ...] = ()   # of captions: batch['condition'] holds [length] numbers of words each (modalities.text); (): no captions
   length: int = 0
   paired: bool = False       # batch['condition'] holds an image like x and stored like it, to be translated into it
+  tokenizer: str = ''        # x is of tokens, stored as uint16: the tokenizer's JSON (modalities.text)
 
 
 class Source(NamedTuple):
@@ -125,8 +126,10 @@ def stream(source: Source, plan, start: int, stop: int, threads: int = 2):
 
 
 def normalise(raw: dict) -> dict:
-  """Stored examples as families see them: uint8, of x or of a condition, becomes float32 in [-1, 1]. On the host or the device."""
-  return {name: a.astype('float32') / 127.5 - 1 if a.dtype == 'uint8' else a for name, a in raw.items()}
+  """Stored examples as families see them: uint8, of x or of a condition, becomes float32 in [-1, 1], and uint16, tokens, int32. On the host or
+  the device."""
+  seen = {'uint8': lambda a: a.astype('float32') / 127.5 - 1, 'uint16': lambda a: a.astype('int32')}
+  return {name: seen.get(str(a.dtype), lambda a: a)(a) for name, a in raw.items()}
 
 
 def prepare(config, raw: dict, keys_B) -> dict:

@@ -1,11 +1,18 @@
-"""Captions as words: English phrases <-> arrays of numbers, by a vocabulary that a data.Spec holds."""
+"""Text <-> arrays of numbers: captions as words of a vocabulary, and running text as the tokens of a tokenizer, both of which a data.Spec holds."""
+import functools
+import json
+import os
+import pathlib
 import re
 
 import numpy as np
+import tokenizers
 
 from gen_jax import core
 
 NOTHING, UNKNOWN, FIRST = 0, 1, 2   # padding, a word that the vocabulary lacks, the vocabulary's first word
+END = 2                             # of tokens: what stands between two documents, and before the first
+RULE = '\n' + '-' * 40 + '\n'       # between the texts of a file
 
 
 def words(caption: str) -> list[str]:
@@ -28,3 +35,69 @@ def encode(captions, vocabulary, length: int) -> np.ndarray:
       raise core.InputError(f'the caption {caption!r} has {len(split)} words, more than {length}')
     found[i, :len(split)] = [number.get(word, UNKNOWN) for word in split]
   return found
+
+
+# Tokenizers, as the JSON that the library `tokenizers` reads. Their first three tokens are NOTHING, UNKNOWN and END, which no text encodes to.
+
+SPECIAL = ('<nothing>', '<unknown>', '<end>')
+
+
+def characters(documents, size: int) -> tokenizers.Tokenizer:
+  """A token each character of the documents."""
+  vocabulary = {token: i for i, token in enumerate((*SPECIAL, *sorted(set().union(*documents))))}
+  made = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, SPECIAL[UNKNOWN]))
+  made.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r'[\s\S]'), 'isolated')
+  made.decoder = tokenizers.decoders.Fuse()
+  return made
+
+
+def pairs(documents, size: int) -> tokenizers.Tokenizer:
+  """Byte-pair encoding of the documents' UTF-8 in at most size tokens (Sennrich et al. 2016, https://arxiv.org/abs/1508.07909): any text has one."""
+  made = tokenizers.Tokenizer(tokenizers.models.BPE())
+  made.pre_tokenizer, made.decoder = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False), tokenizers.decoders.ByteLevel()
+  made.train_from_iterator(documents, tokenizers.trainers.BpeTrainer(
+      vocab_size=size, special_tokens=list(SPECIAL), initial_alphabet=sorted(tokenizers.pre_tokenizers.ByteLevel.alphabet()), show_progress=False))
+  # Without what the trainer adds: a text that spells <end> would end there.
+  return tokenizers.Tokenizer.from_str(json.dumps({**json.loads(made.to_str()), 'added_tokens': []}))
+
+
+TOKENIZERS = {'characters': characters, 'bytes': lambda documents, size: pairs([], len(SPECIAL) + 256), 'pairs': pairs}
+
+
+@functools.lru_cache(maxsize=16)
+def _read(tokenizer: str) -> tokenizers.Tokenizer:
+  return tokenizers.Tokenizer.from_str(tokenizer)
+
+
+def size(tokenizer: str) -> int:
+  """How many tokens there are."""
+  return _read(tokenizer).get_vocab_size(with_added_tokens=False)
+
+
+def tokens(text: str, tokenizer: str) -> np.ndarray:
+  """int32 [L]."""
+  return np.array(_read(tokenizer).encode(text).ids, np.int32)
+
+
+def untold(text: str, tokenizer: str) -> str:
+  """The characters of a text that the tokenizer lacks."""
+  return ''.join(sorted({c for c in text if UNKNOWN in tokens(c, tokenizer)}))
+
+
+def texts(x_NxL, tokenizer: str) -> list[str]:
+  """What the tokens say, each as far as its END; one at the start is passed over, and so is NOTHING."""
+  found = []
+  for x in np.asarray(x_NxL):
+    ends = np.flatnonzero(x[1:] == END)
+    x = x[:ends[0] + 1] if len(ends) else x
+    found.append(_read(tokenizer).decode([int(t) for t in x if t >= len(SPECIAL)]))
+  return found
+
+
+def save(path, said: list[str]):
+  """Writes the texts with a rule between them, whole or not at all."""
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  new = path.with_name(f'.{path.name}.{os.getpid()}')
+  new.write_text(RULE.join(said) + '\n')
+  new.replace(path)

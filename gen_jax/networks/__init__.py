@@ -17,6 +17,7 @@ class Parts(NamedTuple):
   encoder: nn.Module | None = None     # x_BxHxWxC or x_BxD -> h_BxF, or [B, h, w, F]
   decoder: nn.Module | None = None     # z_BxZ, or [B, h, w, Z] -> x, before any squashing; its field `channels` says how many C are made
   denoiser: nn.Module | None = None    # (x_B, level_B, condition_BxE or None) -> as x, with `channels`; level_B is log(sigma / alpha) of x's noise
+  causal: nn.Module | None = None      # (tokens_BxL, ...) -> logits [B, L, vocabulary], each of what comes before; with a cache (transformer)
 
 
 def make(options, spec, *parts: str) -> list[nn.Module]:
@@ -34,6 +35,14 @@ def append_label(x_B, condition_B, classes: int):
     return x_B
   planes = jax.nn.one_hot(condition_B, classes, dtype=x_B.dtype).reshape(len(x_B), *[1] * (x_B.ndim - 2), classes)
   return jnp.concatenate([x_B, jnp.broadcast_to(planes, (*x_B.shape[:-1], classes))], axis=-1)
+
+
+def drop(h_B, keys_B, name: str, rate: float):
+  """Dropout keyed by example (Srivastava et al. 2014); without keys, or at rate 0, nothing."""
+  if keys_B is None or not rate:
+    return h_B
+  kept_B = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, h_B.shape[1:]))(core.fold(keys_B, name))
+  return jnp.where(kept_B, h_B / (1 - rate), 0)
 
 
 def embed(level_B, size: int):

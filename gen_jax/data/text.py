@@ -1,0 +1,77 @@
+"""Any text: a file, or all *.txt below a folder, as windows of tokens of one length. The last tenth is held out: validation, then test.
+
+Each document begins with END. Where one ends a window goes on into the next, so that no token is padding; `family.documents` keeps them apart.
+"""
+import hashlib
+import pathlib
+
+import numpy as np
+
+from gen_jax import core, data
+from gen_jax.modalities import text
+
+DEFAULTS = dict(
+    path='',                    # of a file, or of a folder of *.txt
+    between='',                 # what stands between the documents of a file (a blank line: '\n\n'); '': a file is one
+    tokenizer='characters',     # modalities.text.TOKENIZERS, made of the training split
+    vocabulary=4096,            # at most so many tokens, of pairs
+    length=65,                  # of a window: the first token is given, the others are told
+    stride=0,                   # from one training window to the next; 0: length - 1, so that every token is told once
+)
+HELD_OUT = .1
+
+
+def make(options, split) -> data.Source:
+  if not options.path:
+    raise core.InputError('config.data.path is missing: a text file, or a folder of *.txt')
+  if options.tokenizer not in text.TOKENIZERS:
+    raise core.InputError(f'data.tokenizer={options.tokenizer!r}: there are {", ".join(text.TOKENIZERS)}')
+  if options.length < 2:
+    raise core.InputError(f'data.length={options.length}: at least 2')
+  files = _files(pathlib.Path(options.path))
+  digest = hashlib.sha256(repr((HELD_OUT, options.between, options.length, options.stride)).encode())
+  documents = []
+  for path, content in files:
+    digest.update(content)
+    try:
+      said = content.decode()
+    except UnicodeDecodeError as e:
+      raise core.InputError(f'{path} is not UTF-8: byte {e.start}') from None
+    documents += [part for part in (said.split(options.between) if options.between else [said]) if part.strip()]
+  # Cut by characters: the tokenizer is made of the training split, so tokens can't be counted yet.
+  total = sum(map(len, documents))
+  parts, at = {name: [] for name in data.SPLITS}, 0
+  edges = {'train': (0, int((1 - HELD_OUT) * total)), 'validation': (int((1 - HELD_OUT) * total), int((1 - HELD_OUT / 2) * total)),
+           'test': (int((1 - HELD_OUT / 2) * total), total)}
+  for document in documents:
+    for name, (start, stop) in edges.items():
+      # Where documents are told apart, one is of the split that it begins in; a single one is cut.
+      part = document if options.between and start <= at < stop else '' if options.between else document[max(0, start - at):max(0, stop - at)]
+      parts[name] += [part] if part else []
+    at += len(document)
+  if not parts['train']:
+    raise core.InputError(f'{options.path} holds no text')
+  tokenizer = text.TOKENIZERS[options.tokenizer](parts['train'], options.vocabulary).to_str()
+  if text.size(tokenizer) > 2**16:
+    raise core.InputError(f'{text.size(tokenizer):,} tokens are more than {2**16:,}: use data.tokenizer=pairs')
+  stream = np.concatenate([np.append(text.END, text.tokens(part, tokenizer)) for part in parts[split]] or [np.zeros(0)]).astype(np.uint16)
+  stride = options.stride if options.stride and split == 'train' else options.length - 1
+  if len(stream) < options.length:
+    raise core.InputError(f'the {split} split of {options.path} has {len(stream)} tokens, less than data.length={options.length}')
+  spec = data.Spec((options.length,), bounded=False, tokenizer=tokenizer)
+  windows = np.lib.stride_tricks.sliding_window_view(stream, options.length)[::stride]
+  checksum = digest.hexdigest()
+  if windows.size * 2 > options.resident_mb * 2**20:
+    return data.Source(spec, len(windows), lambda indices: {'x': windows[indices]}, None, checksum)
+  return data.from_arrays(windows, None, spec)._replace(checksum=checksum)
+
+
+def _files(path) -> list[tuple[pathlib.Path, bytes]]:
+  try:
+    paths = sorted(path.rglob('*.txt')) if path.is_dir() else [path]
+    found = [(p, p.read_bytes()) for p in paths]
+  except OSError as e:
+    raise core.InputError(f'{path} can not be read: {e.strerror}') from None
+  if not found:
+    raise core.InputError(f'{path} holds no *.txt')
+  return found

@@ -1,0 +1,146 @@
+"""Exact likelihoods: they sum to one, are those of the samples, and see nothing of what comes later or stands in another document."""
+import functools
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from toys import KEYS
+
+from gen_jax import core, data
+from gen_jax.config import base
+from gen_jax.families import autoregressive
+from gen_jax.modalities import text
+
+LETTERS = text.characters(['abcd'], 0).to_str()
+A, B, C, D = range(3, 7)
+
+
+def make(spec, network=(), sample=(), **family):
+  name = 'mnist' if spec.bounded else 'text'
+  config = base(name, 'autoregressive', 'transformer', model=dict(optimizer='sgd', learning_rate=.1))
+  config.network.update({'width': 16, 'layers': 2, 'heads': 2, **dict(network)})
+  config.family.update(family)
+  config.sample.update(dict(sample))
+  made = autoregressive.make(config, spec)
+  x = np.zeros((1, *spec.shape), np.float32 if spec.bounded else np.int32)
+  state = core.create(made, jax.random.key(0, impl=KEYS), {'x': x})
+  # Away from the start, where all tokens are nearly as likely.
+  return made, state.replace(params=jax.tree.map(lambda p: 8 * p if p.ndim > 1 else p, state.params))
+
+
+def keys(n):
+  return core.per_example(jax.random.key(1), jnp.arange(n))
+
+
+def tokens(length):
+  return data.Spec((length,), bounded=False, tokenizer=LETTERS)
+
+
+STYLES = pytest.mark.parametrize('style', ['gpt2', 'llama'])
+
+
+@STYLES
+def test_probabilities_of_all_images_sum_to_one_and_are_those_of_the_samples(style):
+  family, state = make(data.Spec((2, 1, 2)), {'style': style}, binarize='threshold')
+  every = np.array(list(itertools.product((-1., 1.), repeat=4)), np.float32).reshape(-1, 2, 1, 2)
+  p = np.exp(family.score(state, {'x': every}, keys(16))['log_likelihood_threshold'])
+  np.testing.assert_allclose(p.sum(), 1, rtol=1e-5)
+  assert p.max() > 2 / 16
+  x = np.asarray(jax.jit(family.sample)(state, keys(4000)))
+  found = np.array([(x == one).all((1, 2, 3)).mean() for one in every])
+  assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / 4000) + 1e-9).all()
+
+
+@STYLES
+def test_nothing_sees_what_comes_later(style):
+  family, state = make(tokens(8), {'style': style, 'groups': 1})
+  told = lambda x: family.score(state, {'x': x}, keys(len(x)))['log_likelihood']
+  x = np.random.default_rng(0).integers(A, D + 1, (1, 8))
+  ends = np.array([[*x[0, :n], *[text.NOTHING] * (8 - n)] for n in range(2, 9)])   # padding counts nothing
+  each = np.diff(told(ends))
+  for i in range(2, 8):
+    other = np.where(np.arange(8) == i, A + (x - A + 1) % 4, x)
+    changed = np.diff(told(np.where(ends > 0, other, 0)))
+    np.testing.assert_allclose(changed[:i - 2], each[:i - 2], atol=1e-5)
+    assert (np.abs(changed[i - 1:] - each[i - 1:]) > 1e-6).all()
+
+
+@STYLES
+def test_a_packed_document_is_one_by_itself(style):
+  family, state = make(tokens(12), {'style': style}, documents=True)
+  one, other = [text.END, A, C, B, B], [text.END, D, A, A, C, D, B]
+  alone = np.array([d + [text.NOTHING] * (12 - len(d)) for d in ([*one, text.END], other)])
+  score = lambda x: family.score(state, {'x': x}, keys(len(x)))['log_likelihood']
+  np.testing.assert_allclose(score(np.array([one + other]))[0], score(alone).sum(), rtol=1e-5)
+  unaware, _ = make(tokens(12), {'style': style})
+  assert abs(unaware.score(state, {'x': np.array([one + other])}, keys(1))['log_likelihood'][0] - score(alone).sum()) > 1e-2
+
+
+def test_tokens_that_are_there_count_alike():
+  family, state = make(tokens(6))
+  x = np.array([[text.END, A, B, C, D, A], [text.END, B, *[text.NOTHING] * 4]])
+  loss, aux = family.roles['model'].loss(state.params['model'], state, {'x': x}, keys(2), jax.random.key(0))
+  np.testing.assert_array_equal(aux.weight_B, [5, 1])
+  np.testing.assert_allclose(loss * aux.weight_B, -family.score(state, {'x': x}, keys(2))['log_likelihood'], rtol=1e-5)
+  found = core.mean_gradient(family.roles['model'].loss, state.params['model'], state, {'x': x}, keys(2), jax.random.key(0))
+  np.testing.assert_allclose(found.metrics['loss'], (5 * loss[0] + loss[1]) / 6, rtol=1e-6)
+
+
+def test_smoothing_moves_mass_to_all_tokens_alike():
+  x, found = {'x': np.array([[text.END, A, B, C, D, A]])}, []
+  for smoothing in (0., .2, .4):
+    family, state = make(tokens(6), smoothing=smoothing)
+    found.append(family.roles['model'].loss(state.params['model'], state, x, keys(1), jax.random.key(0))[0][0])
+  np.testing.assert_allclose(found[2] - found[0], 2 * (found[1] - found[0]), rtol=1e-4)
+  assert found[0] != found[1]
+
+
+def test_a_sample_goes_on_from_its_prompt_until_its_end():
+  family, state = make(tokens(10))
+  prompt = np.array([[A, B, text.NOTHING], [text.END, C, D], [D, text.NOTHING, text.NOTHING]])
+  x = np.asarray(jax.jit(family.sample)(state, keys(3), prompt))
+  assert x.shape == (3, 10) and (np.where(prompt > 0, x[:, :3], 0) == prompt).all()
+  many = np.asarray(jax.jit(family.sample)(state, keys(200), np.full((200, 1), A)))
+  assert (many != text.UNKNOWN).all()
+  for row in many:
+    end = [*np.flatnonzero(row == text.END), 10][0]
+    assert (row[:end] >= A).all() and (row[end + 1:] == text.NOTHING).all()
+  assert (many == text.END).any()
+  np.testing.assert_array_equal(jax.jit(family.sample)(state, keys(2))[:, 0], text.END)
+  with pytest.raises(core.InputError, match='a prompt of 11 tokens is longer than the 10'):
+    family.sample(state, keys(1), np.full((1, 11), A))
+
+
+def test_at_temperature_zero_every_token_is_the_likeliest():
+  family, state = make(tokens(8), sample={'temperature': 0.})
+  x = np.asarray(jax.jit(family.sample)(state, keys(2), np.array([[A], [B]])))
+  assert (x[0] != x[1]).any()
+  score = jax.jit(lambda x: family.score(state, {'x': x}, keys(len(x)))['log_likelihood'])
+  for row in x:
+    for i in np.flatnonzero(row[1:]) + 1:
+      others = np.array([[*row[:i], t, *[text.NOTHING] * (7 - i)] for t in range(text.END, D + 1)])
+      assert others[score(others).argmax(), i] == row[i]
+
+
+def test_dropout_is_of_training_and_of_each_example():
+  family, state = make(tokens(8), {'dropout': .5})
+  x = {'x': np.full((3, 8), A)}
+  loss = jax.jit(functools.partial(family.roles['model'].loss, state.params['model'], state, x))
+  one, other = loss(keys(3), jax.random.key(0))[0], loss(keys(3)[::-1], jax.random.key(0))[0]
+  np.testing.assert_allclose(one, other[::-1], rtol=1e-6)
+  assert len(set(np.asarray(one).tolist())) == 3
+  assert len(set(np.asarray(family.score(state, x, keys(3))['log_likelihood']).tolist())) == 1
+
+
+@pytest.mark.parametrize('spec, options, said', [
+    (data.Spec((4, 4, 1)), dict(binarize='often'), "family.binarize='often'"), (data.Spec((4, 4, 1)), dict(documents=True), 'are for text'),
+    (data.Spec((4, 4, 1)), dict(condition=True), 'needs labels'), (tokens(4), dict(condition=True), 'are for images'),
+    (tokens(4), dict(smoothing=1.), r'must be in \[0, 1\)'), (data.Spec((2,), bounded=False), {}, 'of text or of images'),
+    (tokens(4), dict(network={'style': 'bert'}), 'there are gpt2, llama'), (tokens(4), dict(network={'heads': 3}), 'must be a multiple'),
+    (tokens(4), dict(network={'dropout': 1.}), 'network.dropout'), (tokens(4), dict(sample={'temperature': -1.}), 'sample.temperature=-1.0: must be'),
+    (tokens(4), dict(sample={'top_p': 0.}), 'sample.top_p=0.0: must be')])
+def test_what_is_refused(spec, options, said):
+  with pytest.raises(core.InputError, match=said):
+    make(spec, **options)
