@@ -383,3 +383,22 @@ def test_an_example_does_not_see_the_others(network):
     np.testing.assert_allclose(whole[0], others[0], atol=1e-5)
     np.testing.assert_allclose(whole[1:], rest, atol=1e-5)
     assert (np.abs(whole[1:] - others[1:]) > 1e-3).any()
+
+
+@of_each_network
+def test_a_cache_changes_nothing(network):
+  """What follows what is in it is what the whole sequence gives, however it is cut."""
+  for defaults in ({}, {'style': 'gpt2'}, {'groups': 2}, {'cell': 'gru'}):
+    if not defaults.keys() <= config.defaults('networks', network).keys():
+      continue
+    for net, given, _ in networks(network, (8, 8, 1), **defaults):
+      if not hasattr(net, 'empty'):
+        continue
+      x, = given
+      params = net.init(jax.random.key(0), x)
+      params = jax.tree.map(lambda p: p + .2 * jnp.sin(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), params)
+      cache, found = net.empty(*x.shape), []
+      for part in np.split(x, [3, 4], axis=1):
+        logits, cache = net.apply(params, part, cache=cache)
+        found.append(logits)
+      np.testing.assert_allclose(np.concatenate(found, axis=1), net.apply(params, x), atol=1e-4)

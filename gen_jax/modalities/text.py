@@ -84,10 +84,10 @@ def untold(text: str, tokenizer: str) -> str:
   return ''.join(sorted({c for c in text if UNKNOWN in tokens(c, tokenizer)}))
 
 
-def texts(x_NxL, tokenizer: str) -> list[str]:
-  """What the tokens say, each as far as its END; one at the start is passed over, and so is NOTHING."""
+def texts(x_N, tokenizer: str) -> list[str]:
+  """What sequences of tokens say, each as far as its END; one at the start is passed over, and so is NOTHING."""
   found = []
-  for x in np.asarray(x_NxL):
+  for x in map(np.asarray, x_N):
     ends = np.flatnonzero(x[1:] == END)
     x = x[:ends[0] + 1] if len(ends) else x
     found.append(_read(tokenizer).decode([int(t) for t in x if t >= len(SPECIAL)]))

@@ -16,19 +16,23 @@ from gen_jax.families.classifier import Classifier
 EVALUATORS = sorted(path.stem for path in pathlib.Path(evals.__path__[0]).glob('[a-z]*.py'))
 MODULES = {name: core.module('evals', name) for name in EVALUATORS}
 N = 130   # more than a call of the sampler takes, and no multiple of anything
-ROLES = {'gan': ('discriminator', 'generator'), 'vae': ('model',), 'classifier': ('model',)}
+ROLES = {'gan': ('discriminator', 'generator'), 'vae': ('model',), 'classifier': ('model',), 'autoregressive': ('model',)}
 SPECS = {'mnist': mnist.SPEC, 'gaussians': data.Spec((2,), bounded=False)}
 
 
 def build(names, data_name='mnist', family='gan', extractor=None, condition='projection', **options) -> run.Run:
-  c = config.variant(config.base(data_name, family, 'mlp', **{role: {} for role in ROLES[family]}), 'smoke')
+  if data_name == 'text':
+    family = 'autoregressive'
+  c = config.variant(config.base(data_name, family, 'transformer' if data_name == 'text' else 'mlp', **{role: {} for role in ROLES[family]}), 'smoke')
   c = ConfigDict(c)
   c.network.width = 16
   if family == 'gan' and data_name == 'mnist':
     c.family.condition = condition
   c.frozen.extractor = extractor
+  if data_name == 'text':
+    c.data.path = str(data.directory() / 'story.txt')
   c.update({'mesh': 'data=1', 'eval_examples': N, 'eval_few': False, 'evals': names, **options})
-  return run.build(c.lock(), SPECS[data_name])
+  return run.build(c.lock(), SPECS.get(data_name) or data.make(c, 'train').spec)
 
 
 def initial(game):
@@ -42,6 +46,7 @@ def initial(game):
 def folder(tmp_path_factory):
   """Where references lie, away from the user's; with evaluators that train no longer than they must."""
   path = tmp_path_factory.mktemp('data')
+  (path / 'story.txt').write_text(' '.join(map(str, range(2000))))
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv('GEN_JAX_DATA', str(path))
     patch.setattr(cas, 'STEPS', 1)
@@ -107,7 +112,7 @@ def test_an_evaluator_says_what_it_needs(name):
 
 
 def test_every_evaluator_is_tested(names, ruler):
-  assert set(names) | set(taken('gaussians', None)) == set(EVALUATORS)
+  assert set(names) | set(taken('gaussians', None)) | set(taken('text', None)) == set(EVALUATORS)
 
 
 def test_numbers_are_finite_and_carry_the_rulers_name(names, measured, ruler):

@@ -18,9 +18,9 @@ A, B, C, D = range(3, 7)
 
 
 def make(spec, network=(), sample=(), **family):
-  name = 'mnist' if spec.bounded else 'text'
-  config = base(name, 'autoregressive', 'transformer', model=dict(optimizer='sgd', learning_rate=.1))
-  config.network.update({'width': 16, 'layers': 2, 'heads': 2, **dict(network)})
+  data_name, name = 'mnist' if spec.bounded else 'text', 'recurrent' if 'cell' in dict(network) else 'transformer'
+  config = base(data_name, 'autoregressive', name, model=dict(optimizer='sgd', learning_rate=.1))
+  config.network.update({'width': 16, 'layers': 2, **dict(network)})
   config.family.update(family)
   config.sample.update(dict(sample))
   made = autoregressive.make(config, spec)
@@ -38,12 +38,12 @@ def tokens(length):
   return data.Spec((length,), bounded=False, tokenizer=LETTERS)
 
 
-STYLES = pytest.mark.parametrize('style', ['gpt2', 'llama'])
+NETWORKS = pytest.mark.parametrize('network', [{'style': 'gpt2'}, {'style': 'llama', 'groups': 1}, {'cell': 'lstm'}, {'cell': 'gru'}], ids=str)
 
 
-@STYLES
-def test_probabilities_of_all_images_sum_to_one_and_are_those_of_the_samples(style):
-  family, state = make(data.Spec((2, 1, 2)), {'style': style}, binarize='threshold')
+@NETWORKS
+def test_probabilities_of_all_images_sum_to_one_and_are_those_of_the_samples(network):
+  family, state = make(data.Spec((2, 1, 2)), network, binarize='threshold')
   every = np.array(list(itertools.product((-1., 1.), repeat=4)), np.float32).reshape(-1, 2, 1, 2)
   p = np.exp(family.score(state, {'x': every}, keys(16))['log_likelihood_threshold'])
   np.testing.assert_allclose(p.sum(), 1, rtol=1e-5)
@@ -53,9 +53,9 @@ def test_probabilities_of_all_images_sum_to_one_and_are_those_of_the_samples(sty
   assert (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / 4000) + 1e-9).all()
 
 
-@STYLES
-def test_nothing_sees_what_comes_later(style):
-  family, state = make(tokens(8), {'style': style, 'groups': 1})
+@NETWORKS
+def test_nothing_sees_what_comes_later(network):
+  family, state = make(tokens(8), network)
   told = lambda x: family.score(state, {'x': x}, keys(len(x)))['log_likelihood']
   x = np.random.default_rng(0).integers(A, D + 1, (1, 8))
   ends = np.array([[*x[0, :n], *[text.NOTHING] * (8 - n)] for n in range(2, 9)])   # padding counts nothing
@@ -67,14 +67,14 @@ def test_nothing_sees_what_comes_later(style):
     assert (np.abs(changed[i - 1:] - each[i - 1:]) > 1e-6).all()
 
 
-@STYLES
-def test_a_packed_document_is_one_by_itself(style):
-  family, state = make(tokens(12), {'style': style}, documents=True)
+@NETWORKS
+def test_a_packed_document_is_one_by_itself(network):
+  family, state = make(tokens(12), network, documents=True)
   one, other = [text.END, A, C, B, B], [text.END, D, A, A, C, D, B]
   alone = np.array([d + [text.NOTHING] * (12 - len(d)) for d in ([*one, text.END], other)])
   score = lambda x: family.score(state, {'x': x}, keys(len(x)))['log_likelihood']
   np.testing.assert_allclose(score(np.array([one + other]))[0], score(alone).sum(), rtol=1e-5)
-  unaware, _ = make(tokens(12), {'style': style})
+  unaware, _ = make(tokens(12), network)
   assert abs(unaware.score(state, {'x': np.array([one + other])}, keys(1))['log_likelihood'][0] - score(alone).sum()) > 1e-2
 
 
@@ -138,7 +138,8 @@ def test_dropout_is_of_training_and_of_each_example():
     (data.Spec((4, 4, 1)), dict(binarize='often'), "family.binarize='often'"), (data.Spec((4, 4, 1)), dict(documents=True), 'are for text'),
     (data.Spec((4, 4, 1)), dict(condition=True), 'needs labels'), (tokens(4), dict(condition=True), 'are for images'),
     (tokens(4), dict(smoothing=1.), r'must be in \[0, 1\)'), (data.Spec((2,), bounded=False), {}, 'of text or of images'),
-    (tokens(4), dict(network={'style': 'bert'}), 'there are gpt2, llama'), (tokens(4), dict(network={'heads': 3}), 'must be a multiple'),
+    (tokens(4), dict(network={'style': 'bert'}), 'there are gpt2, llama'),
+    (tokens(4), dict(network={'cell': 'rnn'}), 'there are lstm, gru'), (tokens(4), dict(network={'heads': 3}), 'must be a multiple'),
     (tokens(4), dict(network={'dropout': 1.}), 'network.dropout'), (tokens(4), dict(sample={'temperature': -1.}), 'sample.temperature=-1.0: must be'),
     (tokens(4), dict(sample={'top_p': 0.}), 'sample.top_p=0.0: must be')])
 def test_what_is_refused(spec, options, said):
