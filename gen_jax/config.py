@@ -16,6 +16,7 @@ DEFAULTS = dict(
     batch_size=64,              # real examples a turn
     accumulate=1,               # microbatches a turn
     encode_ahead=False,         # the codec encodes the training set once, before the first step: no augmentation then
+    init_from='',               # the workdir of a run of one seed, whose roles of the same names this one starts from
     mesh='',                    # 'seed=2,data=4,fsdp=1'; '': all devices on data
     steps_per_dispatch=1,       # steps in one compiled program; must divide steps and the *_every
     log_every=50,

@@ -91,7 +91,9 @@ def _train(config, workdir, force, held):
   record = {
       'command': shlex.join(sys.orig_argv), 'seed': config.seed, **environment,
       'changes': before.get('changes', []) + [f'step {start}: {change}' for change in changes],
-      'spec': source.spec._asdict(), 'frozen': run.hashes(config), 'parameters': sum(x.size for x in jax.tree.leaves(state.params)) // config.seeds,
+      'spec': source.spec._asdict(), 'frozen': run.hashes(config),
+      'init_from': before.get('init_from') if start else run.trained(config.init_from)[2] if config.init_from else None,
+      'parameters': sum(x.size for x in jax.tree.leaves(state.params)) // config.seeds,
       'bytes': sum(x.nbytes for x in jax.tree.leaves(state)),
       'bytes_a_device': sum(x.addressable_shards[0].data.nbytes for x in jax.tree.leaves(state)),
       'flops_per_step': before.get('flops_per_step'), 'wall_seconds': before.get('wall_seconds', 0.)}

@@ -12,7 +12,7 @@ from gen_jax import cli, core, loop, manifest
 from gen_jax import config as configs
 from gen_jax import run as runs
 
-SAME = ('git_commit', 'git_clean', 'python', 'packages', 'device_kind', 'machine', 'processes', 'mesh', 'xla_flags', 'data')
+SAME = ('git_commit', 'git_clean', 'python', 'packages', 'device_kind', 'machine', 'processes', 'mesh', 'xla_flags', 'data', 'init_from')
 
 
 @cli.verb

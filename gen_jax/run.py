@@ -158,8 +158,34 @@ def placement(run: Run, state):
 
 
 def initial(run: Run) -> core.TrainState:
-  """The state before the first step, made where it will lie."""
-  return with_frozen(run, jax.jit(lambda: _create(run), out_shardings=placement(run, abstract(run)))())
+  """The state before the first step, made where it will lie. Raises InputError where config.init_from does not fit."""
+  state = with_frozen(run, jax.jit(lambda: _create(run), out_shardings=placement(run, abstract(run)))())
+  return started(run, state) if run.config.init_from else state
+
+
+def started(run: Run, state: core.TrainState) -> core.TrainState:
+  """The state with the averaged parameters, and the variables, of the roles that config.init_from has trained; what is new here stays as it is."""
+  workdir = run.config.init_from
+  before, given, _ = trained(workdir)
+  if before.spec.tokenizer != run.spec.tokenizer:
+    raise core.InputError(f'config.init_from={workdir} has another tokenizer: --config.data.tokenizer={workdir} takes its own')
+  old = {jax.tree_util.keystr(path): x for path, x in jax.tree_util.tree_leaves_with_path((given.params, given.variables))}
+  taken = set()
+
+  def start(path, x):
+    path = jax.tree_util.keystr(path)
+    if path not in old:
+      return x
+    shape = x.shape[1:] if run.family.seeds else x.shape
+    if old[path].shape != shape:
+      raise core.InputError(f'config.init_from={workdir}: {path} is {old[path].shape} there, {shape} here')
+    taken.add(path)
+    return put(np.broadcast_to(old[path], x.shape), x.sharding)
+  params, variables = jax.tree_util.tree_map_with_path(start, (state.params, state.variables))
+  if not taken:
+    raise core.InputError(f'config.init_from={workdir} holds a {before.config.family.name} with nothing that a {run.config.family.name} has')
+  # Copies, for donating a state that holds one buffer twice raises.
+  return state.replace(params=params, variables=variables, ema={name: jax.tree.map(jnp.copy, params[name]) for name in state.ema})
 
 
 def put(x, sharding):

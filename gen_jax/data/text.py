@@ -3,6 +3,7 @@
 Each document begins with END. Where one ends a window goes on into the next, so that no token is padding; `family.documents` keeps them apart.
 """
 import hashlib
+import json
 import pathlib
 
 import numpy as np
@@ -13,7 +14,7 @@ from gen_jax.modalities import text
 DEFAULTS = dict(
     path='',                    # of a file, or of a folder of *.txt
     between='',                 # what stands between the documents of a file (a blank line: '\n\n'); '': a file is one
-    tokenizer='characters',     # modalities.text.TOKENIZERS, made of the training split
+    tokenizer='characters',     # modalities.text.TOKENIZERS, made of the training split; or the workdir of a run, whose own is taken
     vocabulary=4096,            # at most so many tokens, of pairs
     length=65,                  # of a window: the first token is given, the others are told
     stride=0,                   # from one training window to the next; 0: length - 1, so that every token is told once
@@ -24,8 +25,6 @@ HELD_OUT = .1
 def make(options, split) -> data.Source:
   if not options.path:
     raise core.InputError('config.data.path is missing: a text file, or a folder of *.txt')
-  if options.tokenizer not in text.TOKENIZERS:
-    raise core.InputError(f'data.tokenizer={options.tokenizer!r}: there are {", ".join(text.TOKENIZERS)}')
   if options.length < 2:
     raise core.InputError(f'data.length={options.length}: at least 2')
   files = _files(pathlib.Path(options.path))
@@ -51,7 +50,7 @@ def make(options, split) -> data.Source:
     at += len(document)
   if not parts['train']:
     raise core.InputError(f'{options.path} holds no text')
-  tokenizer = text.TOKENIZERS[options.tokenizer](parts['train'], options.vocabulary).to_str()
+  tokenizer = _tokenizer(options, parts['train'])
   if text.size(tokenizer) > 2**16:
     raise core.InputError(f'{text.size(tokenizer):,} tokens are more than {2**16:,}: use data.tokenizer=pairs')
   stream = np.concatenate([np.append(text.END, text.tokens(part, tokenizer)) for part in parts[split]] or [np.zeros(0)]).astype(np.uint16)
@@ -64,6 +63,18 @@ def make(options, split) -> data.Source:
   if windows.size * 2 > options.resident_mb * 2**20:
     return data.Source(spec, len(windows), lambda indices: {'x': windows[indices]}, None, checksum)
   return data.from_arrays(windows, None, spec)._replace(checksum=checksum)
+
+
+def _tokenizer(options, documents) -> str:
+  if options.tokenizer in text.TOKENIZERS:
+    return text.TOKENIZERS[options.tokenizer](documents, options.vocabulary).to_str()
+  try:
+    found = json.loads((pathlib.Path(options.tokenizer) / 'manifest.json').read_text())['spec']['tokenizer']
+  except (OSError, ValueError, KeyError, TypeError):
+    found = ''
+  if not found:
+    raise core.InputError(f'data.tokenizer={options.tokenizer!r}: there are {", ".join(text.TOKENIZERS)}, or the workdir of a run on text')
+  return found
 
 
 def _files(path) -> list[tuple[pathlib.Path, bytes]]:

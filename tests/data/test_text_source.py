@@ -76,6 +76,7 @@ def test_what_does_not_fit_is_streamed(story):
     (dict(path='.', length=1), 'at least 2')])
 def test_what_is_refused(options, said, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
+  (tmp_path / 'x.txt').write_text(STORY)
   with pytest.raises(core.InputError, match=said):
     make(**options)
 
