@@ -17,6 +17,7 @@ DEFAULTS = dict(
     accumulate=1,               # microbatches a turn
     encode_ahead=False,         # the codec encodes the training set once, before the first step: no augmentation then
     init_from='',               # the workdir of a run of one seed, whose roles of the same names this one starts from
+    lora_rank=8,                # of the adapters of frozen.base
     mesh='',                    # 'seed=2,data=4,fsdp=1'; '': all devices on data
     steps_per_dispatch=1,       # steps in one compiled program; must divide steps and the *_every
     log_every=50,
@@ -42,8 +43,9 @@ def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
   config.network = {'name': network, **defaults('networks', network)}
   config.sample = defaults('families', family, 'SAMPLE')   # how a trained run samples; the verbs may change it
   config.roles = {name: {**copy.deepcopy(optimizers.DEFAULTS), **options} for name, options in roles.items()}
-  # Trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors), and the workdir of the codec in whose space this is trained.
-  config.frozen = {'extractor': placeholder(str), 'codec': placeholder(str)}
+  # Trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors), and the workdirs of the codec in whose space this is trained and
+  # of the run whose adapters are (transforms.lora).
+  config.frozen = {'extractor': placeholder(str), 'codec': placeholder(str), 'base': placeholder(str)}
   return config.lock()
 
 

@@ -16,6 +16,7 @@ from gen_jax import config as configs
 from gen_jax.transforms.accumulated import accumulated
 from gen_jax.transforms.devices import devices, make_mesh, shardings, specs_of
 from gen_jax.transforms.latent import latent
+from gen_jax.transforms.lora import lora
 from gen_jax.transforms.seeds import seeds
 
 
@@ -53,9 +54,11 @@ def build(config: ConfigDict, spec: data.Spec) -> Run:
 def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   """The family that config names, in the space of its codec if it has one, and its frozen parts: config.family without the transformations of a mesh,
   seeds and microbatches. Raises InputError where the codec is of other examples."""
-  make = core.module('families', config.family.name).make
+  def make(config, spec):
+    family = core.module('families', config.family.name).make(config, spec)
+    return adapted(config, spec, family) if config.frozen.base else (family, {})
   if not config.frozen.codec:
-    return make(config, spec), {}
+    return make(config, spec)
   codec, state, _ = trained(config.frozen.codec)
   if tuple(codec.spec.shape) != tuple(spec.shape):
     raise core.InputError(f'the codec in {config.frozen.codec} is of {tuple(codec.spec.shape)}, the data of {tuple(spec.shape)}')
@@ -64,8 +67,23 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   z = jax.eval_shape(codec.family.encode, state, jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32))
   if z.shape[1:] == tuple(spec.shape):   # by their shape latents are told from examples
     raise core.InputError(f'the codec in {config.frozen.codec} makes latents of the shape of the data, {tuple(spec.shape)}: it is no codec')
-  inner = make(config, spec._replace(shape=z.shape[1:], bounded=False))
-  return latent(inner, codec.family, z.shape[1:]), {'codec': state}
+  inner, frozen = make(config, spec._replace(shape=z.shape[1:], bounded=False))
+  return latent(inner, codec.family, z.shape[1:]), {**frozen, 'codec': state}
+
+
+def adapted(config: ConfigDict, spec: data.Spec, family: core.Family) -> tuple[core.Family, dict]:
+  """The family with adapters beside the parameters of the run in config.frozen.base. Raises InputError where those are not the family's."""
+  base, state, _ = trained(config.frozen.base)
+  same_tokenizer('frozen.base', config.frozen.base, base.spec, spec)
+  params = jax.eval_shape(lambda: family.init(jax.random.key(0), example(spec)))[0]
+  if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
+    raise core.InputError(f'config.frozen.base={config.frozen.base} holds other parameters than this family and network have')
+  return lora(family, config.lora_rank), {'base': state.params}
+
+
+def same_tokenizer(field: str, workdir: str, before: data.Spec, spec: data.Spec):
+  if before.tokenizer != spec.tokenizer:
+    raise core.InputError(f'config.{field}={workdir} has another tokenizer: --config.data.tokenizer={workdir} takes its own')
 
 
 @functools.lru_cache(maxsize=4)
@@ -80,7 +98,7 @@ def trained(workdir: str) -> tuple[Run, core.TrainState, str]:
 
 def hashes(config: ConfigDict) -> dict[str, str]:
   """The state hash of each frozen part, for the manifest."""
-  return {'codec': trained(config.frozen.codec)[2]} if config.frozen.codec else {}
+  return {name: trained(config.frozen[name])[2] for name in ('codec', 'base') if config.frozen[name]}
 
 
 def encoded(config: ConfigDict, source: data.Source) -> data.Source:
@@ -167,8 +185,7 @@ def started(run: Run, state: core.TrainState) -> core.TrainState:
   """The state with the averaged parameters, and the variables, of the roles that config.init_from has trained; what is new here stays as it is."""
   workdir = run.config.init_from
   before, given, _ = trained(workdir)
-  if before.spec.tokenizer != run.spec.tokenizer:
-    raise core.InputError(f'config.init_from={workdir} has another tokenizer: --config.data.tokenizer={workdir} takes its own')
+  same_tokenizer('init_from', workdir, before.spec, run.spec)
   old = {jax.tree_util.keystr(path): x for path, x in jax.tree_util.tree_leaves_with_path((given.params, given.variables))}
   taken = set()
 
