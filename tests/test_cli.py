@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from processes import ROOT, SMALL, edit, finish, start
 
-from gen_jax import blind, checkpoint, cli, evaluate, manifest, replay, run, sample, train
+from gen_jax import blind, checkpoint, cli, data, evaluate, manifest, replay, run, sample, train
 from gen_jax import config as configs
 from gen_jax.data import mnist
-from gen_jax.modalities import image
+from gen_jax.modalities import image, text
 
 CONFIG = f'--config={ROOT}/configs/gaussians_gan.py:smoke'
 
@@ -159,6 +159,7 @@ def test_sample_refuses(fails, workdir, tmp_path, capsys):
   assert 'knows no classes' in fails(sample.main, *flags, '--label=-2')
   assert 'at least 1' in fails(sample.main, *flags, '--num=0')
   assert 'ends in .png' in fails(sample.main, flags[0], '--out=x.txt')
+  assert 'makes no text' in fails(sample.main, *flags, '--prompt=To be')
   assert '--out is missing' in fails(sample.main, flags[0])
   assert 'is not a workdir' in fails(sample.main, f'--workdir={tmp_path}/nowhere', flags[1])
   assert 'can not be written' in fails(sample.main, flags[0], f'--out={workdir}/config.json/x.png')
@@ -167,8 +168,8 @@ def test_sample_refuses(fails, workdir, tmp_path, capsys):
   assert 'no checkpoint yet' in fails(sample.main, *flags)
 
 
-def as_if_trained(workdir, family, *roles, spec=mnist.SPEC):
-  config = configs.variant(configs.base('mnist', family, 'mlp', **{role: {} for role in roles}), 'smoke')
+def as_if_trained(workdir, family, *roles, spec=mnist.SPEC, network='mlp', data_name='mnist'):
+  config = configs.variant(configs.base(data_name, family, network, **{role: {} for role in roles}), 'smoke')
   config.mesh = 'data=1'
   made = run.build(config, spec)
   checkpoint.save(workdir / 'checkpoints', run.initial(made), 1)
@@ -227,6 +228,19 @@ def test_a_translation(fails, tmp_path):
   np.testing.assert_array_equal(image.to_uint8(found[::2, :56:2, 0]), pixels)
   gan = as_if_trained(tmp_path / 'gan', 'gan', 'discriminator', 'generator')
   assert 'is of runs on pairs of images' in fails(sample.main, gan, flags[1], '--edit=translate', f'--image={tmp_path}/x.png')
+
+
+def test_a_text(fails, tmp_path):
+  spec = data.Spec((12,), bounded=False, tokenizer=text.characters(['to be or not'], 0).to_str())
+  run = as_if_trained(tmp_path / 'run', 'autoregressive', 'model', spec=spec, network='transformer', data_name='text')
+  flags = [run, f'--out={tmp_path}/x.txt', '--num=3']
+  assert "no tokens for 'Q'" in fails(sample.main, *flags, '--prompt=to Q')
+  assert '--prompt has 12 tokens: with what follows the model sees 12' in fails(sample.main, *flags, '--prompt=to be or not')
+  assert 'texts end in .txt' in fails(sample.main, run, f'--out={tmp_path}/x.png')
+  assert 'sample.top_p=2.0: must be in (0, 1]' in fails(sample.main, *flags, '--config.sample.top_p=2.')
+  assert sample.main([*flags, '--prompt=to be']) == 0
+  said = (tmp_path / 'x.txt').read_text().split(text.RULE)
+  assert len(said) == 3 and all(one.startswith('to be') for one in said)
 
 
 def test_evaluate_refuses(fails, workdir):
