@@ -3,7 +3,8 @@
   python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --workdir=runs/binary_vae
   python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae
 
-Published: 228.70 nats by IWAE-5000 on the test images (Norouzi et al. 2020, https://arxiv.org/abs/2004.04795, table 1).
+Published: 228.70 nats by IWAE-5000 on the test images (Norouzi et al. 2020, https://arxiv.org/abs/2004.04795, table 1). Reached with
+--config.network.gated=False, 688,464 parameters: 230.92 +- 0.76 over images. The published layers are gated, as these are: not run yet.
 """
 from gen_jax.config import base, variant
 
@@ -11,6 +12,6 @@ from gen_jax.config import base, variant
 def get_config(arg=''):
   config = base('fashion_mnist', 'vae', 'mlp', model=dict(learning_rate=5e-4, schedule='cosine', ema=.999))
   config.update(steps=150_000, batch_size=100, steps_per_dispatch=5, log_every=5000, sample_every=50_000, checkpoint_every=25_000, evals='score')
-  config.network.update(width=300, layers=2)
+  config.network.update(width=300, layers=2, gated=True)
   config.family.update(latent=40, likelihood='bernoulli', binarize='dynamic', score_samples=5000)
   return variant(config, arg)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import core
-from gen_jax.networks import Context, Parts
+from gen_jax.networks import Context, Parts, dot_general
 from gen_jax.networks.conv import depth_to_space
 from gen_jax.networks.unet import space_to_depth
 
@@ -28,7 +28,7 @@ class Block(nn.Module):
   @nn.compact
   def __call__(self, x_BxLxD, context_BxD):
     b, length, d = x_BxLxD.shape
-    dense = lambda n, **more: nn.Dense(n, dtype=self.dtype, **more)
+    dense = lambda n, **more: nn.Dense(n, dtype=self.dtype, dot_general=dot_general, **more)
     norm = nn.LayerNorm(use_scale=False, use_bias=False, epsilon=1e-6, dtype=self.dtype)
     modulation = dense(6 * d, kernel_init=nn.initializers.zeros)(context_BxD)[:, None]
     shift, scale, gate, shift_mlp, scale_mlp, gate_mlp = jnp.split(modulation, 6, axis=-1)

@@ -6,19 +6,26 @@ import jax.numpy as jnp
 
 from gen_jax.networks import Context, Parts
 
-DEFAULTS = dict(width=512, layers=2, dtype='float32')
+DEFAULTS = dict(
+    width=512,
+    layers=2,
+    gated=False,                # encoder and decoder: a layer times the sigmoid of another, in place of a rectifier (Dauphin et al. 2017)
+    dtype='float32',
+)
 
 
 class Encoder(nn.Module):
   width: int
   layers: int
+  gated: bool
   dtype: str
 
   @nn.compact
   def __call__(self, x):
+    dense = lambda: nn.Dense(self.width, dtype=self.dtype)
     h_BxF = x.reshape(len(x), -1)
     for _ in range(self.layers):
-      h_BxF = nn.leaky_relu(nn.Dense(self.width, dtype=self.dtype)(h_BxF), .2)
+      h_BxF = dense()(h_BxF) * nn.sigmoid(dense()(h_BxF)) if self.gated else nn.leaky_relu(dense()(h_BxF), .2)
     return h_BxF.astype(jnp.float32)
 
 
@@ -27,13 +34,15 @@ class Decoder(nn.Module):
   channels: int
   width: int
   layers: int
+  gated: bool
   dtype: str
 
   @nn.compact
   def __call__(self, z_BxZ):
+    dense = lambda: nn.Dense(self.width, dtype=self.dtype)
     h_BxF = z_BxZ
     for _ in range(self.layers):
-      h_BxF = nn.relu(nn.Dense(self.width, dtype=self.dtype)(h_BxF))
+      h_BxF = dense()(h_BxF) * nn.sigmoid(dense()(h_BxF)) if self.gated else nn.relu(dense()(h_BxF))
     shape = (*self.shape[:-1], self.channels)
     return nn.Dense(math.prod(shape), dtype=self.dtype)(h_BxF).reshape(len(h_BxF), *shape).astype(jnp.float32)
 
@@ -56,5 +65,6 @@ class Denoiser(nn.Module):
 
 
 def make(options, spec):
-  shared = dict(width=options.width, layers=options.layers, dtype=options.dtype)
-  return Parts(Encoder(**shared), Decoder(spec.shape, spec.shape[-1], **shared), Denoiser(spec.shape[-1], **shared))
+  o, channels = options, spec.shape[-1]
+  return Parts(Encoder(o.width, o.layers, o.gated, o.dtype), Decoder(spec.shape, channels, o.width, o.layers, o.gated, o.dtype),
+               Denoiser(channels, o.width, o.layers, o.dtype))
