@@ -9,8 +9,8 @@ from html import escape
 from gen_jax import log
 
 # Of a metric's name without its extractor. What is in neither table has no better and no worse: no value of it is set in bold.
-LOWER = re.compile(r'fid|fid_infinity(/.*)?|kid|sliced_wasserstein|(modes|classes)/kl|score/bits_per_dim(_\w+)?/(test|validation)')
-HIGHER = re.compile(r'prdc/.*|inception_score|score/(elbo|iwae_\d+|reconstruction|accuracy)(_\w+)?/(test|validation)|agreement/samples'
+LOWER = re.compile(r'fid|fid_infinity(/.*)?|kid|sliced_wasserstein|(modes|classes)/kl|score/(bits_per_dim(_\w+)?|nats_per_token)/(test|validation)')
+HIGHER = re.compile(r'prdc/.*|inception_score|score/(elbo|iwae_\d+|log_likelihood|reconstruction|accuracy)(_\w+)?/(test|validation)|agreement/samples'
                     r'|cas/(samples|augmented_.*)|(modes|classes)/covered|modes/high_quality')
 ARROWS = '↑ ↓ say which way is better, where that is known.'
 STYLE = '''
@@ -39,6 +39,7 @@ th { font-weight: 600 }
 code { font: .85em ui-monospace, monospace; color: var(--faint) }
 img { display: block; max-width: 100%; background: #fff; border-radius: 4px }
 .curves img { max-width: none; width: max(100%, 44rem) }
+.said { padding: .8rem; white-space: pre-wrap; background: var(--card); border-radius: 6px }
 details { border: 1px solid var(--line); border-radius: 6px; margin-top: .8rem; background: var(--card) }
 summary { padding: .5rem .8rem; cursor: pointer; font-weight: 600 }
 pre { margin: 0; padding: 0 .8rem .8rem; overflow-x: auto; font: .82rem/1.45 ui-monospace, monospace }
@@ -118,7 +119,9 @@ def _body(run):
                else f'seed {config["seed"]}')
   facts.append(f'{run["examples"]:,} samples against the {run["split"]} split')
   parts = [f'<p class="faint">{escape(" · ".join(facts))}<br>state {escape(run["state_sha256"])}</p>', _metrics(run['metrics'])]
-  parts += [f'<h2>{escape(p["title"])}</h2><p class="faint">{escape(p["caption"])}</p>{picture(p["png"], p["title"])}' for p in run['pictures']]
+  for p in run['pictures']:
+    shown = f'<pre class="said">{escape(p["text"])}</pre>' if 'text' in p else picture(p['png'], p['title'])
+    parts.append(f'<h2>{escape(p["title"])}</h2><p class="faint">{escape(p["caption"])}</p>{shown}')
   curves = io.BytesIO()
   log.plot(run['rows'], curves)
   if curves.tell():

@@ -16,6 +16,7 @@ from toys import KEYS
 from gen_jax import config as configs
 from gen_jax import core, data, evaluate, pictures, report, run
 from gen_jax.data import mnist
+from gen_jax.modalities import text
 
 
 def built(family, spec=mnist.SPEC, **options):
@@ -194,3 +195,16 @@ def test_what_has_no_pictures():
 def test_a_report_is_json_whatever_the_numbers():
   content = {'kl': {'mean': math.inf, 'seeds': [1., math.nan]}, 'covered': 0}
   assert evaluate.finite(content) == {'kl': {'mean': None, 'seeds': [1., None]}, 'covered': 0}
+
+
+def test_what_a_run_writes(one, tmp_path):
+  (tmp_path / 'x.txt').write_text('<b>to be & not</b> ' * 60)
+  config = configs.variant(configs.base('text', 'autoregressive', 'transformer', model={}), 'smoke')
+  config.data.path, config.data.length, config.mesh = str(tmp_path / 'x.txt'), 17, 'data=1'
+  made = run.build(config, data.make(config, 'train').spec)
+  entry, = pictures.make(made, run.initial(made))
+  said = entry['text'].split(text.RULE)
+  prompts = text.texts(run.grid_conditions(made)[1], made.spec.tokenizer)
+  assert len(said) == len(prompts) and all(a.startswith(b) for a, b in zip(said, prompts))
+  html = report.html([{**one, 'pictures': [entry]}])
+  assert '&lt;' in html and '<b>' not in html and 'first 4 tokens' in html
