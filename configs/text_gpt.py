@@ -2,6 +2,8 @@
 
   python -m gen_jax.train --config=configs/text_gpt.py --workdir=runs/text --config.data.path=FILE
   python -m gen_jax.sample --workdir=runs/text --prompt='The ' --num=4 --out=runs/texts.txt
+
+Two minutes on 2 cores; 1.69 nats a character of held-out Shakespeare (experiments/shakespeare, row llama).
 """
 from gen_jax.config import base, variant
 

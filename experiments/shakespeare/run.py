@@ -21,7 +21,8 @@ ROWS = {
     'peer': None,
     'gpt2': ('network.style=gpt2',),
     'llama': ('network.style=llama',),
-    'best': ('network.width=256', 'network.layers=4', 'network.dropout=.1', 'data.length=129', 'batch_size=16', 'steps=3600'),
+    'llama_1000': ('network.style=llama', 'steps=1000'),
+    'best': ('network.width=192', 'network.heads=6', 'data.length=129', 'batch_size=32', 'steps=1800', 'roles.model.learning_rate=2e-3'),
 }
 QUIET = ('--config.sample_every=0', '--config.checkpoint_every=1000000', '--config.log_every=100')
 
@@ -55,7 +56,7 @@ def one(row, seed, options):
 def table() -> str:
   lines = ['| row | seeds | validation loss, nats a character | seconds of training | parameters |', '|---|---:|---:|---:|---:|']
   for row in ROWS:
-    found = [json.loads(path.read_text()) for path in sorted((HERE / 'results').glob(f'{row}_*.json'))]
+    found = [json.loads(path.read_text()) for path in sorted((HERE / 'results').glob(f'{row}_[0-9].json'))]
     if found:
       nats, seconds = ([f[name] for f in found] for name in ('nats', 'train_seconds'))
       spread = f' ± {np.std(nats, ddof=1) / len(nats)**.5:.3f}' if len(nats) > 1 else ''
