@@ -26,8 +26,10 @@ def lora(family: core.Family, rank: int) -> core.Family:
       for path, w in jax.tree_util.tree_leaves_with_path(params[name]):
         path = jax.tree_util.keystr(path)
         if w.ndim > 1 and not path.endswith("['embedding']"):
-          a = jax.random.normal(core.fold(core.fold(key, name), path), (w.shape[0], rank)) / math.sqrt(w.shape[0])
-          found[path] = {'a': a, 'b': jnp.zeros((rank, w.size // w.shape[0]))}
+          # Kernels of more than two axes are cut where the matrix is nearest to square: (heads, size, width) before its width.
+          size = min((math.prod(w.shape[:i]) for i in range(1, w.ndim)), key=lambda n: max(n, w.size // n))
+          a = jax.random.normal(core.fold(core.fold(key, name), path), (size, rank)) / math.sqrt(size)
+          found[path] = {'a': a, 'b': jnp.zeros((rank, w.size // size))}
       return found
     return {name: adapters(name) for name in params}, variables, frozen
 

@@ -53,6 +53,14 @@ def test_at_the_start_it_is_the_base_and_in_the_end_what_is_merged(base):
   close(use(made.family)(state), use(plain.family)(trained.replace(ema={'model': whole})), 1e-5)
 
 
+def test_matrices_of_several_axes_are_cut_where_they_are_square():
+  kernels = {'attended': (4, 8, 32), 'query': (32, 4, 8), 'dense': (32, 16), 'conv': (3, 3, 8, 16), 'bias': (5,), 'embedding': (9, 8)}
+  plain = core.Family(lambda key, batch: ({'model': {k: jnp.zeros(s) for k, s in kernels.items()}}, {'model': {}}, {}), {})
+  found = lora(plain, 2).init(jax.random.key(0), {})[0]['model']
+  assert {path: (one['a'].shape, one['b'].shape) for path, one in found.items()} == {
+      "['attended']": ((32, 2), (2, 32)), "['query']": ((32, 2), (2, 32)), "['dense']": ((32, 2), (2, 16)), "['conv']": ((72, 2), (2, 16))}
+
+
 def test_a_run_leaves_its_base_alone_and_knows_it(base, tmp_path):
   before = checkpoint.state_sha256(run.load(base)[1])
   record = loop.train(configured(base=base, seeds=2, accumulate=2, mesh='seed=2,data=2,fsdp=2'), tmp_path)
