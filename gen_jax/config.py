@@ -32,6 +32,9 @@ DEFAULTS = dict(
     eval_few=False,             # Frechet distances of fewer examples than features all the same
     wandb=placeholder(str),     # project to report to, beside TensorBoard
 )
+# Trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors), and the workdirs of the codec in whose space this is trained and
+# of the run whose adapters are (transforms.lora).
+FROZEN = ('extractor', 'codec', 'base')
 
 
 def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
@@ -43,9 +46,7 @@ def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
   config.network = {'name': network, **defaults('networks', network)}
   config.sample = defaults('families', family, 'SAMPLE')   # how a trained run samples; the verbs may change it
   config.roles = {name: {**copy.deepcopy(optimizers.DEFAULTS), **options} for name, options in roles.items()}
-  # Trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors), and the workdirs of the codec in whose space this is trained and
-  # of the run whose adapters are (transforms.lora).
-  config.frozen = {'extractor': placeholder(str), 'codec': placeholder(str), 'base': placeholder(str)}
+  config.frozen = {name: placeholder(str) for name in FROZEN}
   return config.lock()
 
 
@@ -110,7 +111,8 @@ def check(config: ConfigDict, where) -> ConfigDict:
         raise core.InputError(f'{at}{key}={value}: must be at least {low}')
   found = plain(config)
   parts = {'data': 'data', 'family': 'families', 'network': 'networks'}
-  walk(found, {**DEFAULTS, 'roles': {}, 'sample': {}, **{part: {'name': ''} for part in parts}}, '')
+  walk(found, {**DEFAULTS, 'frozen': dict.fromkeys(FROZEN), 'roles': {}, 'sample': {}}, '')
+  walk(found, {part: {'name': ''} for part in parts}, '')
   for part, kind in parts.items():
     walk(found[part], defaults(kind, found[part]['name']), f'{part}.')
   walk(found['sample'], defaults('families', found['family']['name'], 'SAMPLE'), 'sample.')

@@ -144,6 +144,15 @@ def test_corrupt_workdirs(fails, workdir, name, content):
     fails(main, f'--workdir={workdir}', *more)
 
 
+def test_a_config_of_another_version_is_refused(fails, workdir):
+  for part in ('frozen', 'data'):
+    config = json.loads((workdir / 'config.json').read_text())
+    name = sorted(config[part])[-1]
+    (workdir / 'config.json').write_text(json.dumps({**config, part: {k: v for k, v in config[part].items() if k != name}}))
+    assert f'lacks {part}.{name}: configs come from gen_jax.config.base, of this version' in fails(sample.main, f'--workdir={workdir}', '--out=x.png')
+    (workdir / 'config.json').write_text(json.dumps(config))
+
+
 def test_a_strangers_names_are_refused(fails, workdir):
   for part in ('family', 'network', 'data'):
     config = json.loads((workdir / 'config.json').read_text())
