@@ -34,7 +34,6 @@ def test_a_run_starts_from_anothers_average(trained, seeds):
 def test_it_is_replayed_and_another_start_is_told(trained, tmp_path, capsys):
   record = loop.train(configured(init_from=trained, seed=5), tmp_path)
   assert record['init_from'] == checkpoint.state_sha256(run.load(trained)[1])
-  assert record['state_sha256'] != loop.train(configured(seed=5), tmp_path / 'fresh')['state_sha256']
   assert replay.main([f'--workdir={tmp_path}']) == 0
   manifest.write(tmp_path, {**record, 'init_from': '0' * 64, 'state_sha256': '0' * 64})
   assert replay.main([f'--workdir={tmp_path}']) == 1 and 'not the same: init_from: 000' in capsys.readouterr().out

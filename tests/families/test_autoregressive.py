@@ -24,6 +24,7 @@ def make(spec, network=(), sample=(), **family):
   config.family.update(family)
   config.sample.update(dict(sample))
   made = autoregressive.make(config, spec)
+  made = made._replace(score=jax.jit(made.score))
   x = np.zeros((1, *spec.shape), np.float32 if spec.bounded else np.int32)
   state = core.create(made, jax.random.key(0, impl=KEYS), {'x': x})
   # Away from the start, where all tokens are nearly as likely.
@@ -81,10 +82,11 @@ def test_a_packed_document_is_one_by_itself(network):
 def test_tokens_that_are_there_count_alike():
   family, state = make(tokens(6))
   x = np.array([[text.END, A, B, C, D, A], [text.END, B, *[text.NOTHING] * 4]])
-  loss, aux = family.roles['model'].loss(state.params['model'], state, {'x': x}, keys(2), jax.random.key(0))
+  given = state.params['model'], state, {'x': x}, keys(2), jax.random.key(0)
+  loss, aux = jax.jit(family.roles['model'].loss)(*given)
   np.testing.assert_array_equal(aux.weight_B, [5, 1])
   np.testing.assert_allclose(loss * aux.weight_B, -family.score(state, {'x': x}, keys(2))['log_likelihood'], rtol=1e-5)
-  found = core.mean_gradient(family.roles['model'].loss, state.params['model'], state, {'x': x}, keys(2), jax.random.key(0))
+  found = jax.jit(functools.partial(core.mean_gradient, family.roles['model'].loss))(*given)
   np.testing.assert_allclose(found.metrics['loss'], (5 * loss[0] + loss[1]) / 6, rtol=1e-6)
 
 
@@ -92,7 +94,7 @@ def test_smoothing_moves_mass_to_all_tokens_alike():
   x, found = {'x': np.array([[text.END, A, B, C, D, A]])}, []
   for smoothing in (0., .2, .4):
     family, state = make(tokens(6), smoothing=smoothing)
-    found.append(family.roles['model'].loss(state.params['model'], state, x, keys(1), jax.random.key(0))[0][0])
+    found.append(jax.jit(family.roles['model'].loss)(state.params['model'], state, x, keys(1), jax.random.key(0))[0][0])
   np.testing.assert_allclose(found[2] - found[0], 2 * (found[1] - found[0]), rtol=1e-4)
   assert found[0] != found[1]
 
@@ -117,7 +119,7 @@ def test_at_temperature_zero_every_token_is_the_likeliest():
   family, state = make(tokens(8), sample={'temperature': 0.})
   x = np.asarray(jax.jit(family.sample)(state, keys(2), np.array([[A], [B]])))
   assert (x[0] != x[1]).any()
-  score = jax.jit(lambda x: family.score(state, {'x': x}, keys(len(x)))['log_likelihood'])
+  score = lambda x: family.score(state, {'x': x}, keys(len(x)))['log_likelihood']
   for row in x:
     for i in np.flatnonzero(row[1:]) + 1:
       others = np.array([[*row[:i], t, *[text.NOTHING] * (7 - i)] for t in range(text.END, D + 1)])

@@ -12,20 +12,20 @@ def make(**options):
   o = ConfigDict({**transformer.DEFAULTS, 'width': 16, 'layers': 2, **options})
   net = transformer.make(o, data.Spec((9,), bounded=False)).causal.clone(vocabulary=11)
   x = np.random.default_rng(0).integers(0, 11, (2, 9))
-  params = net.init(jax.random.key(0), x)
+  params = jax.jit(net.init)(jax.random.key(0), x)
   return net, jax.tree.map(lambda p: p + .2 * jnp.sin(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), params), x
 
 
 def test_a_cache_holds_the_groups():
   net, params, x = make(groups=2)
-  _, cache = net.apply(params, x, cache=net.empty(2, 9))
+  _, cache = jax.jit(lambda: net.apply(params, x, cache=net.empty(2, 9)))()
   assert int(cache['length']) == 9 and cache['layers'][0][0].shape == (2, 9, 2, 4)
 
 
 def test_remat_changes_nothing():
   (net, params, x), (again, _, _) = make(), make(remat=True)
   loss = lambda net: lambda params: (net.apply(params, x)**2).mean()
-  for a, b in zip(*(jax.tree.leaves(jax.grad(loss(n))(params)) for n in (net, again))):
+  for a, b in zip(*(jax.tree.leaves(jax.jit(jax.grad(loss(n)))(params)) for n in (net, again))):
     np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
 
 
