@@ -13,9 +13,9 @@ from gen_jax.modalities import text
 
 DEFAULTS = dict(
     path='',                    # of a file, or of a folder of *.txt
-    between='',                 # what stands between the documents of a file (a blank line: '\n\n'); '': a file is one
+    between='',                 # what stands between the documents of a file, '\n\n' for a blank line; '': a file is one
     tokenizer='characters',     # modalities.text.TOKENIZERS, made of the training split; or the workdir of a run, whose own is taken
-    vocabulary=4096,            # at most so many tokens, of pairs
+    vocabulary=4096,            # at most so many tokens, of pairs: 259 are bytes and special ones
     length=65,                  # of a window: the first token is given, the others are told
     stride=0,                   # from one training window to the next; 0: length - 1, so that every token is told once
 )
@@ -29,14 +29,14 @@ def make(options, split) -> data.Source:
     raise core.InputError(f'data.length={options.length}: at least 2')
   files = _files(pathlib.Path(options.path))
   digest = hashlib.sha256(repr((HELD_OUT, options.between, options.length, options.stride)).encode())
-  documents = []
+  documents, between = [], options.between.replace('\\n', '\n')   # as a shell hands it over
   for path, content in files:
     digest.update(content)
     try:
       said = content.decode()
     except UnicodeDecodeError as e:
       raise core.InputError(f'{path} is not UTF-8: byte {e.start}') from None
-    documents += [part for part in (said.split(options.between) if options.between else [said]) if part.strip()]
+    documents += [part for part in (said.split(between) if between else [said]) if part.strip()]
   # Cut by characters: the tokenizer is made of the training split, so tokens can't be counted yet.
   total = sum(map(len, documents))
   parts, at = {name: [] for name in data.SPLITS}, 0
@@ -66,6 +66,8 @@ def make(options, split) -> data.Source:
 
 
 def _tokenizer(options, documents) -> str:
+  if options.tokenizer == 'pairs' and options.vocabulary < 259:
+    raise core.InputError(f'data.vocabulary={options.vocabulary}: pairs begin with 259 tokens')
   if options.tokenizer in text.TOKENIZERS:
     return text.TOKENIZERS[options.tokenizer](documents, options.vocabulary).to_str()
   try:

@@ -50,10 +50,11 @@ def test_what_is_encoded_is_read_again(kind):
   assert 259 < size <= 300 if kind == 'pairs' else size == (259 if kind == 'bytes' else 3 + len(set('Über 9000 <end> 漢字\n x fence th')))
 
 
-def test_documents_begin_with_the_end_and_stay_whole(tmp_path):
+@pytest.mark.parametrize('between', ['\n\n', r'\n\n'])
+def test_documents_begin_with_the_end_and_stay_whole(tmp_path, between):
   for i in range(3):
     (tmp_path / f'{i}.txt').write_text('\n\n'.join(f'poem {i} {j}' for j in range(40)))
-  made = {split: make(split, path=str(tmp_path), between='\n\n', length=2) for split in data.SPLITS}
+  made = {split: make(split, path=str(tmp_path), between=between, length=2) for split in data.SPLITS}
   poems = {}
   for split, one in made.items():
     x = one.take(np.arange(one.size))['x']
@@ -73,7 +74,7 @@ def test_what_does_not_fit_is_streamed(story):
 @pytest.mark.parametrize('options, said', [
     ({}, 'data.path is missing'), (dict(path='nowhere.txt'), 'nowhere.txt can not be read'),
     (dict(path='.', tokenizer='words'), 'there are characters'),
-    (dict(path='.', length=1), 'at least 2')])
+    (dict(path='.', tokenizer='pairs', vocabulary=100), 'pairs begin with 259'), (dict(path='.', length=1), 'at least 2')])
 def test_what_is_refused(options, said, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   (tmp_path / 'x.txt').write_text(STORY)
