@@ -5,6 +5,7 @@ import pathlib
 import shutil
 import subprocess
 import sys
+from concurrent import futures
 
 import numpy as np
 
@@ -28,12 +29,29 @@ def folder_of_images():
   return f'--config.data.folder={RUNS / "images"}'
 
 
+def run(path, config, extra, known) -> str:
+  workdir = RUNS / path.stem
+  verb('train', f'--config=configs/{path.name}:smoke', f'--workdir={workdir}', *extra)
+  if known:   # the same on other data
+    return f'{path.name}: trained'
+  verb('evaluate', f'--workdir={workdir}')
+  verb('replay', f'--workdir={workdir}')
+  made, _ = runs.load(workdir)
+  if made.family.sample:
+    given = []
+    if config.family.name == 'translation':
+      image.save(workdir / 'given.png', data.normalise(data.make(config, 'test').take(np.arange(1)))['condition'], 1)
+      given = ['--edit=translate', f'--image={workdir}/given.png']
+    verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn{modalities.suffix(made.spec)}', *given)
+  return f'{path.name}: trained, evaluated, replayed'
+
+
 def main():
   shutil.rmtree(RUNS, ignore_errors=True)
   sys.path.insert(0, str(ROOT))
   fetched = {name for name in ('fashion_mnist', 'emoji')
              if subprocess.run([sys.executable, '-m', 'gen_jax.fetch', name], cwd=ROOT).returncode == 0}
-  absent, seen = set(), set()
+  absent, seen, todo = set(), set(), []
   for path in sorted((ROOT / 'configs').glob('[a-z]*.py'), reverse=True):
     config = importlib.import_module(f'configs.{path.stem}').get_config('smoke')
     extra = {'folder': folder_of_images, 'text': lambda: f'--config.data.path={ROOT / "README.md"}'}.get(config.data.name)
@@ -46,23 +64,12 @@ def main():
         raise
       absent.add(str(e))
       continue
-    workdir = RUNS / path.stem
-    verb('train', f'--config=configs/{path.name}:smoke', f'--workdir={workdir}', *extra)
     game = json.dumps([plain(config[part]) for part in ('family', 'network', 'roles', 'sample')])
-    if game in seen:   # the same on other data
-      print(f'{path.name}: trained', flush=True)
-      continue
+    todo.append((path, config, extra, game in seen))
     seen.add(game)
-    verb('evaluate', f'--workdir={workdir}')
-    verb('replay', f'--workdir={workdir}')
-    made, _ = runs.load(workdir)
-    if made.family.sample:
-      given = []
-      if config.family.name == 'translation':
-        image.save(workdir / 'given.png', data.normalise(data.make(config, 'test').take(np.arange(1)))['condition'], 1)
-        given = ['--edit=translate', f'--image={workdir}/given.png']
-      verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn{modalities.suffix(made.spec)}', *given)
-    print(f'{path.name}: trained, evaluated, replayed', flush=True)
+  with futures.ThreadPoolExecutor(2) as pool:   # two at once, for a verb mostly traces and compiles, which takes one core
+    for line in pool.map(lambda given: run(*given), todo):
+      print(line, flush=True)
   for text in sorted(absent):
     print(f'not run, for want of data: {text}')
 
