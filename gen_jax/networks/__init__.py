@@ -46,7 +46,7 @@ def _product(x_NxF, w_FxG):
 def _product_transposed(given, d_NxG):
   x_NxF, w_FxG = given
   # As (d^T x)^T, not x^T d: there XLA on CPU computes what follows the product in training, such as GELU's derivative, along the wrong axis, and a
-  # transformer's step takes twice as long (experiments/speed/dense.py).
+  # transformer's MLP takes twice as long (experiments/speed/dense.py).
   return d_NxG @ w_FxG.T, jax.lax.dot_general(d_NxG, x_NxF, (((0,), (0,)), ((), ()))).T
 
 
