@@ -304,7 +304,7 @@ def _pictures(game, workdir, writer):
     for name, x in drawn.items():
       for i, one in enumerate(x if family.seeds else [x]):
         stem = f'step_{step}' + ('' if name == 'samples' else '_reconstructions') + (f'_seed{config.seed + i}' if family.seeds else '')
-        path = workdir / 'samples' / f'{stem}{modalities.suffix(game.spec)}'
+        path = workdir / 'samples' / f'{stem}{modalities.of(game.spec).SUFFIX}'
         modalities.save(path, one, game.spec, columns)
         writer.file(name + (f'/seed{config.seed + i}' if family.seeds else ''), path, step)
     if sample:

@@ -24,7 +24,7 @@ def make(run, state) -> list[dict]:
   """[{'title', 'caption', 'png': bytes or 'text'}] of what the family can show of images, points of the plane or text; of other examples nothing."""
   one = runs.alone(run)
   spec, family, state = one.spec, one.family, runs.parts(run, one, state)[0]
-  if spec.tokenizer and family.sample:
+  if spec.modality == 'text' and family.sample:
     n, prompt_NxP = runs.grid_conditions(one)
     x_NxL = runs.sampler(one)(state, core.fold(one.key, 'grid'), prompt_NxP, n)   # as the loop's samples/step_N.txt
     caption = f'Each goes on from the first {prompt_NxP.shape[1]} tokens of a held-out text.'

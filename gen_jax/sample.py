@@ -56,8 +56,8 @@ def main(argv):
   if flags.edit == 'translate':
     flags.num = 1   # nothing is drawn
   out = pathlib.Path(flags.out)
-  if out.suffix != modalities.suffix(run.spec):
-    raise core.InputError(f'--out={out}: {"texts end" if run.spec.tokenizer else "a picture ends"} in {modalities.suffix(run.spec)}')
+  if out.suffix != (suffix := modalities.of(run.spec).SUFFIX):
+    raise core.InputError(f'--out={out}: a file of {run.spec.modality} ends in {suffix}')
   one = runs.alone(run)
   condition = asked(flags, run.spec)
   draw = editor(one, flags) if flags.edit else runs.sampler(one)
@@ -76,7 +76,7 @@ def asked(flags, spec) -> np.ndarray | None:
   if flags.label != -1 and not 0 <= flags.label < spec.classes:
     raise core.InputError(f'--label={flags.label}: the classes are 0 to {spec.classes - 1}' if spec.classes
                           else f'--label={flags.label}: this run knows no classes')
-  if flags.prompt and not spec.tokenizer:
+  if flags.prompt and spec.modality != 'text':
     raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text')
   if flags.prompt:
     if new := text.untold(flags.prompt, spec.tokenizer):

@@ -240,12 +240,12 @@ def test_a_translation(fails, tmp_path):
 
 
 def test_a_text(fails, tmp_path):
-  spec = data.Spec((12,), bounded=False, tokenizer=text.characters(['to be or not'], 0).to_str())
+  spec = data.Spec((12,), bounded=False, modality='text', tokenizer=text.characters(['to be or not'], 0).to_str())
   run = as_if_trained(tmp_path / 'run', 'autoregressive', 'model', spec=spec, network='transformer', data_name='text')
   flags = [run, f'--out={tmp_path}/x.txt', '--num=3']
   assert "no tokens for 'Q'" in fails(sample.main, *flags, '--prompt=to Q')
   assert '--prompt has 12 tokens: with what follows the model sees 12' in fails(sample.main, *flags, '--prompt=to be or not')
-  assert 'texts end in .txt' in fails(sample.main, run, f'--out={tmp_path}/x.png')
+  assert 'a file of text ends in .txt' in fails(sample.main, run, f'--out={tmp_path}/x.png')
   assert 'sample.top_p=2.0: must be in (0, 1]' in fails(sample.main, *flags, '--config.sample.top_p=2.')
   assert sample.main([*flags, '--prompt=to be']) == 0
   said = (tmp_path / 'x.txt').read_text().split(text.RULE)

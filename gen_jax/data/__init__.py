@@ -31,7 +31,8 @@ class Spec(NamedTuple):
   words: tuple[str, ...] = ()   # of captions: batch['condition'] holds [length] numbers of words each (modalities.text); (): no captions
   length: int = 0
   paired: bool = False       # batch['condition'] holds an image like x and stored like it, to be translated into it
-  tokenizer: str = ''        # x is of tokens, stored as uint16: the tokenizer's JSON (modalities.text)
+  modality: str = 'image'    # the module of gen_jax.modalities that makes files of x
+  tokenizer: str = ''        # x is of tokens, stored as uint16: what the modality reads them by, of text the tokenizer's JSON
 
 
 class Source(NamedTuple):

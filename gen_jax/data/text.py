@@ -57,7 +57,7 @@ def make(options, split) -> data.Source:
   stride = options.stride if options.stride and split == 'train' else options.length - 1
   if len(stream) < options.length:
     raise core.InputError(f'the {split} split of {options.path} has {len(stream)} tokens, less than data.length={options.length}')
-  spec = data.Spec((options.length,), bounded=False, tokenizer=tokenizer)
+  spec = data.Spec((options.length,), bounded=False, modality='text', tokenizer=tokenizer)
   windows = np.lib.stride_tricks.sliding_window_view(stream, options.length)[::stride]
   checksum = digest.hexdigest()
   if windows.size * 2 > options.resident_mb * 2**20:

@@ -9,7 +9,7 @@ MOST = 200   # texts that are searched for
 
 
 def make(run, split):
-  if not run.spec.tokenizer:
+  if run.spec.modality != 'text':
     raise core.InputError('copied is of text: leave it out of config.evals')
   source = data.make(run.config, 'train')
   x = source.take(np.arange(source.size))['x']

@@ -11,7 +11,7 @@ NEEDS = ('x',)
 
 
 def make(run, split):
-  if not run.spec.tokenizer:
+  if run.spec.modality != 'text':
     raise core.InputError('distinct is of text: leave it out of config.evals')
   real = distinct(text.texts(evals.real(run, split, NEEDS).x, run.spec.tokenizer))
 

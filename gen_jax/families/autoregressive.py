@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from gen_jax import core, decoding, losses, networks, optimizers
+from gen_jax import core, decoding, losses, modalities, networks, optimizers
 from gen_jax.modalities import text
 
 DEFAULTS = dict(
@@ -31,7 +31,7 @@ def make(config, spec) -> core.Family:
   if spec.tokenizer:
     if o.binarize or o.condition:
       raise core.InputError('family.binarize and family.condition are for images')
-    length, levels, vocabulary = spec.shape[0], 0, text.size(spec.tokenizer)
+    length, levels, vocabulary = spec.shape[0], 0, modalities.of(spec).size(spec.tokenizer)
   elif not spec.bounded:
     raise core.InputError(f'an autoregressive model is of text or of images, and {config.data.name} is neither')
   else:

@@ -1,15 +1,17 @@
-"""Arrays <-> files that people look at, read or hear: one file a modality."""
-from gen_jax.modalities import image, text
+"""Arrays <-> files that people look at, read or hear: one file a modality, with
+
+SUFFIX                              of a file of examples
+save(path, x, columns, tokenizer)   writes it, whole or not at all
+size(tokenizer)                     how many tokens there are, where x is of tokens
+"""
+from gen_jax import core
 
 
-def suffix(spec) -> str:
-  """Of a file of the examples of a data.Spec."""
-  return '.txt' if spec.tokenizer else '.png'
+def of(spec):
+  """The module of a data.Spec's modality."""
+  return core.module('modalities', spec.modality)
 
 
 def save(path, x, spec, columns: int = 10):
   """Writes examples as people see them: images in a grid, points as a plot, tokens as text."""
-  if spec.tokenizer:
-    text.save(path, text.texts(x, spec.tokenizer))
-  else:
-    image.save(path, x, columns)
+  of(spec).save(path, x, columns, spec.tokenizer)

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from gen_jax import core
 
+SUFFIX = '.png'
 GAP = 2   # white pixels between the images of a grid
 
 
@@ -30,7 +31,7 @@ def to_uint8(x) -> np.ndarray:
   return np.rint((np.clip(x, -1, 1) + 1) * 127.5).astype(np.uint8)
 
 
-def save(path, x, columns: int = 10):
+def save(path, x, columns: int = 10, tokenizer: str = ''):
   """Writes a PNG, whole or not at all: a grid of images [N, H, W, C], or a scatter plot of points [N, 2] on [-2, 2]^2."""
   file = io.BytesIO()
   x = np.asarray(x)

@@ -10,6 +10,7 @@ import tokenizers
 
 from gen_jax import core
 
+SUFFIX = '.txt'
 NOTHING, UNKNOWN, FIRST = 0, 1, 2   # padding, a word that the vocabulary lacks, the vocabulary's first word
 END = 2                             # of tokens: what stands between two documents, and before the first
 RULE = '\n' + '-' * 40 + '\n'       # between the texts of a file
@@ -94,10 +95,10 @@ def texts(x_N, tokenizer: str) -> list[str]:
   return found
 
 
-def save(path, said: list[str]):
-  """Writes the texts with a rule between them, whole or not at all."""
+def save(path, x_NxL, columns: int, tokenizer: str):
+  """Writes what sequences of tokens say with a rule between them, whole or not at all."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   new = path.with_name(f'.{path.name}.{os.getpid()}')
-  new.write_text(RULE.join(said) + '\n')
+  new.write_text(RULE.join(texts(x_NxL, tokenizer)) + '\n')
   new.replace(path)

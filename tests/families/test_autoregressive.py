@@ -36,7 +36,7 @@ def keys(n):
 
 
 def tokens(length):
-  return data.Spec((length,), bounded=False, tokenizer=LETTERS)
+  return data.Spec((length,), bounded=False, modality='text', tokenizer=LETTERS)
 
 
 NETWORKS = pytest.mark.parametrize('network', [{'style': 'gpt2'}, {'style': 'llama', 'groups': 1}, {'cell': 'lstm'}, {'cell': 'gru'}], ids=str)
