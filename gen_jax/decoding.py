@@ -1,4 +1,9 @@
-"""What is made of a model's logits before a token is drawn: pure functions of [N, V] logits, which put -inf where nothing is to be drawn."""
+"""Sequences of tokens from a network that gives the next one's logits, [N, V]: drawn one by one (`generate`), or the likeliest (`beams`).
+
+Both are one compiled loop around `step: (tokens [N, 1], cache) -> (logits [N, 1, V], cache)`, which ends when every sequence has.
+"""
+import functools
+
 import jax
 import jax.numpy as jnp
 
@@ -9,6 +14,9 @@ DEFAULTS = dict(
     top_k=0,                    # of so many tokens; 0: of all
     top_p=1.,                   # of the fewest that have this probability together (Holtzman et al. 2020, https://arxiv.org/abs/1904.09751)
     min_p=0.,                   # of those at least so likely as this part of the likeliest (Nguyen et al. 2024, https://arxiv.org/abs/2407.01082)
+    tokens=0,                   # at most so many after the longest prompt; 0: as many as there is room for
+    beams=1,                    # more: the likeliest of so many sequences that are kept side by side, and nothing is drawn
+    length_penalty=1.,          # of beams: they compare by log p / tokens^this (Wu et al. 2016, https://arxiv.org/abs/1609.08144)
     repetition=1.,              # logits of tokens that are there already are divided by it (Keskar et al. 2019, https://arxiv.org/abs/1909.05858)
 )
 
@@ -16,6 +24,7 @@ DEFAULTS = dict(
 def check(o):
   """Raises InputError for options out of range."""
   for name, fine, says in (('temperature', o.temperature >= 0, 'at least 0'), ('top_p', 0 < o.top_p <= 1, 'in (0, 1]'),
+                           ('tokens', o.tokens >= 0, 'at least 0'), ('beams', o.beams >= 1, 'at least 1'),
                            ('min_p', 0 <= o.min_p <= 1, 'in [0, 1]'), ('repetition', o.repetition >= 1, 'at least 1')):
     if not fine:
       raise core.InputError(f'sample.{name}={o[name]}: must be {says}')
@@ -41,3 +50,77 @@ def filtered(logits_NxV, seen_NxV, o):
     least_Nx1 = jnp.where(kept_NxV, sorted_NxV, jnp.inf).min(-1, keepdims=True)
     logits_NxV = jnp.where(logits_NxV >= least_Nx1, logits_NxV, -jnp.inf)
   return logits_NxV
+
+
+def generate(step, cache, keys_N, given_NxL, never_V, o, nothing, end=None):
+  """[N, L]: what is given, and from its first `nothing` on what is drawn, as far as `end` (None: there is none).
+
+  Token i is drawn with the key fold(keys, i): going on from a part gives what the whole gave. never_V: tokens that are not drawn.
+  """
+  n, last = len(given_NxL), _last(given_NxL, o, nothing)
+
+  def going(carry):
+    i, _, _, done_N, _ = carry
+    return (i < last) & ~done_N.all()
+
+  def one(carry):
+    i, x_NxL, seen_NxV, done_N, cache = carry
+    token_N = jax.lax.dynamic_index_in_dim(x_NxL, i, axis=1, keepdims=False)
+    logits_Nx1xV, cache = step(token_N[:, None], cache)
+    seen_NxV |= jax.nn.one_hot(token_N, len(never_V), dtype=bool)
+    logits_NxV = filtered(jnp.where(never_V[None], -jnp.inf, logits_Nx1xV[:, 0]), seen_NxV, o)
+    drawn_N = jax.vmap(jax.random.categorical)(core.fold(keys_N, i), logits_NxV)
+    asked_N = jax.lax.dynamic_index_in_dim(given_NxL, i + 1, axis=1, keepdims=False)
+    next_N = jnp.where(asked_N != nothing, asked_N, jnp.where(done_N, nothing, drawn_N))
+    done_N |= next_N == (-1 if end is None else end)
+    return i + 1, jax.lax.dynamic_update_index_in_dim(x_NxL, next_N, i + 1, axis=1), seen_NxV, done_N, cache
+  carry = jnp.zeros((), jnp.int32), given_NxL, jnp.zeros((n, len(never_V)), bool), jnp.zeros(n, bool), cache
+  return jax.lax.while_loop(going, one, carry)[1]
+
+
+def beams(step, cache, given_NxL, never_V, o, nothing, end=None):
+  """[N, L]: what is given, and the likeliest that follows, of o.beams sequences kept at each length. cache is of N * o.beams sequences.
+
+  With as many beams as there are sequences it is the likeliest of them all.
+  """
+  N, L = given_NxL.shape
+  K, V = o.beams, len(never_V)
+  last = _last(given_NxL, o, nothing)
+  score = lambda sum_NxK, count_NxK: sum_NxK / jnp.maximum(count_NxK, 1)**o.length_penalty
+
+  def going(carry):
+    i, *_, done_NxK, _ = carry
+    return (i < last) & ~done_NxK.all()
+
+  def one(carry):
+    i, x_NxKxL, sum_NxK, count_NxK, done_NxK, cache = carry
+    logits, cache = step(jax.lax.dynamic_index_in_dim(x_NxKxL, i, axis=2, keepdims=False).reshape(N * K, 1), cache)
+    log_p_NxKxV = jnp.where(never_V[None, None], -jnp.inf, jax.nn.log_softmax(logits.reshape(N, K, V), axis=-1))
+    asked_Nx1 = jax.lax.dynamic_index_in_dim(given_NxL, i + 1, axis=1)
+    # What is given, and what follows an end, is certain, and counts as no token.
+    certain_NxK = (asked_Nx1 != nothing) | done_NxK
+    only_NxV = jnp.where(jax.nn.one_hot(jnp.maximum(asked_Nx1[:, 0], 0), V, dtype=bool), 0., -jnp.inf)
+    sums_NxKxV = sum_NxK[..., None] + jnp.where(certain_NxK[..., None], only_NxV[:, None], log_p_NxKxV)
+    counts_NxK = count_NxK + ~certain_NxK
+    _, best_NxK = jax.lax.top_k(score(sums_NxKxV, counts_NxK[..., None]).reshape(N, K * V), K)
+    parent_NxK, next_NxK = best_NxK // V, best_NxK % V
+    take = functools.partial(jnp.take_along_axis, indices=parent_NxK, axis=1)
+    done_NxK = take(done_NxK)
+    next_NxK = jnp.where(asked_Nx1 != nothing, asked_Nx1, jnp.where(done_NxK, nothing, next_NxK))
+    x_NxKxL = jnp.take_along_axis(x_NxKxL, parent_NxK[..., None], axis=1)
+    x_NxKxL = jax.lax.dynamic_update_index_in_dim(x_NxKxL, next_NxK, i + 1, axis=2)
+    rows = (jnp.arange(N)[:, None] * K + parent_NxK).reshape(-1)
+    cache = jax.tree.map(lambda a: a[rows] if a.ndim else a, cache)
+    sum_NxK = jnp.take_along_axis(sums_NxKxV.reshape(N, K * V), best_NxK, axis=1)
+    return i + 1, x_NxKxL, sum_NxK, take(counts_NxK), done_NxK | (next_NxK == (-1 if end is None else end)), cache
+  first_NxK = jnp.broadcast_to(jnp.where(jnp.arange(K)[None] == 0, 0., -jnp.inf), (N, K))   # or all would be the same
+  carry = (jnp.zeros((), jnp.int32), jnp.broadcast_to(given_NxL[:, None], (N, K, L)), first_NxK, jnp.zeros((N, K), jnp.int32),
+           jnp.zeros((N, K), bool), cache)
+  _, x_NxKxL, sum_NxK, count_NxK, *_ = jax.lax.while_loop(going, one, carry)
+  return x_NxKxL[jnp.arange(N), score(sum_NxK, count_NxK).argmax(-1)]
+
+
+def _last(given_NxL, o, nothing):
+  """The index of the last token."""
+  end = given_NxL.shape[1] - 1
+  return jnp.minimum((given_NxL != nothing).sum(-1).max() - 1 + o.tokens, end) if o.tokens else end

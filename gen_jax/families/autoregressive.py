@@ -39,6 +39,8 @@ def make(config, spec) -> core.Family:
       raise core.InputError('family.documents and family.smoothing are for text')
     if o.condition and not spec.classes:
       raise core.InputError(f'family.condition needs labels, and {config.data.name} has none')
+    if sampling.tokens:
+      raise core.InputError('sample.tokens is for text')
     levels = 2 if o.binarize else 256
     length, vocabulary = 1 + math.prod(spec.shape), levels + (spec.classes if o.condition else 1)
   network, = networks.make(config.network, spec, 'causal')
@@ -63,14 +65,16 @@ def make(config, spec) -> core.Family:
     tokens_BxL = jnp.zeros((1, length), jnp.int32)
     return {'model': network.init(core.fold(key, 'model'), tokens_BxL)['params']}, {'model': {}}, {}
 
+  def of_levels(logits_BxLxV):
+    """Or images would share their probability with what begins them; text may hold tokens that are UNKNOWN."""
+    return jnp.where(never_V[None, None], -1e9, logits_BxLxV) if levels else logits_BxLxV
+
   def told(params, tokens_BxL, keys_B=None):
     """(Logits of the tokens after the first [B, L - 1, V], those tokens, whether they are any)."""
     given_BxL, next_BxL = tokens_BxL[:, :-1], tokens_BxL[:, 1:]
     document_BxL = (given_BxL == text.END).cumsum(-1) if o.documents else None
     logits_BxLxV = network.apply({'params': params}, given_BxL, document_BxL, None if keys_B is None else core.fold(keys_B, 'dropout'))
-    if levels:   # or images would share their probability with what begins them; text may hold tokens that are UNKNOWN
-      logits_BxLxV = jnp.where(never_V[None, None], -1e9, logits_BxLxV)
-    return logits_BxLxV, next_BxL, next_BxL != text.NOTHING if spec.tokenizer else jnp.ones_like(next_BxL, bool)
+    return of_levels(logits_BxLxV), next_BxL, next_BxL != text.NOTHING if spec.tokenizer else jnp.ones_like(next_BxL, bool)
 
   def loss(own, state, batch, keys_B, key):
     logits_BxLxV, next_BxL, there_BxL = told(own, tokens(batch, keys_B), keys_B)
@@ -100,22 +104,15 @@ def make(config, spec) -> core.Family:
     nothing = -1 if levels else text.NOTHING
     given_NxL = jnp.pad(start_NxP, ((0, 0), (0, length - start_NxP.shape[1])), constant_values=nothing)
 
-    def one(carry, i):
-      token_N, seen_NxV, done_N, cache = carry
-      logits_Nx1xV, cache = network.apply(params, token_N[:, None], cache=cache)
-      seen_NxV |= jax.nn.one_hot(token_N, vocabulary, dtype=bool)
-      logits_NxV = decoding.filtered(jnp.where(never_V[None], -jnp.inf, logits_Nx1xV[:, 0]), seen_NxV, sampling)
-      drawn_N = jax.vmap(jax.random.categorical)(core.fold(keys_N, i), logits_NxV)
-      asked_N = jax.lax.dynamic_index_in_dim(given_NxL, i + 1, axis=1, keepdims=False)
-      next_N = jnp.where(asked_N != nothing, asked_N, jnp.where(done_N, nothing, drawn_N))
-      if not levels:
-        done_N |= next_N == text.END
-      return (next_N, seen_NxV, done_N, cache), next_N
-    carry = given_NxL[:, 0], jnp.zeros((n, vocabulary), bool), jnp.zeros(n, bool), network.empty(n, length)
-    # A loop on CPU too: nothing is differentiated here (core.scan).
-    _, rest_LxN = jax.lax.scan(one, carry, jnp.arange(length - 1))
-    if levels:
-      return rest_LxN.T.reshape(n, *spec.shape).astype(jnp.float32) * (2 / (levels - 1)) - 1
-    return jnp.concatenate([given_NxL[:, :1], rest_LxN.T], axis=1)
+    end = None if levels else text.END
+
+    def step(tokens_Nx1, cache):
+      logits_Nx1xV, cache = network.apply(params, tokens_Nx1, cache=cache)
+      return of_levels(logits_Nx1xV), cache
+    if sampling.beams > 1:
+      x_NxL = decoding.beams(step, network.empty(n * sampling.beams, length), given_NxL, never_V, sampling, nothing, end)
+    else:
+      x_NxL = decoding.generate(step, network.empty(n, length), keys_N, given_NxL, never_V, sampling, nothing, end)
+    return x_NxL[:, 1:].reshape(n, *spec.shape).astype(jnp.float32) * (2 / (levels - 1)) - 1 if levels else x_NxL
 
   return core.Family(init, {'model': optimizers.role(config.roles.model, config.steps, loss)}, sample, score)

@@ -115,6 +115,33 @@ def test_a_sample_goes_on_from_its_prompt_until_its_end():
     family.sample(state, keys(1), np.full((1, 11), A))
 
 
+@pytest.mark.parametrize('penalty', [0., 1.])
+def test_enough_beams_find_the_likeliest_text_of_all(penalty):
+  network = {'cell': 'gru', 'width': 8} if penalty else {'heads': 2}
+  family, state = make(tokens(4), network, sample={'beams': 125, 'length_penalty': penalty})
+  x = np.asarray(jax.jit(family.sample)(state, keys(3), np.array([[A, text.NOTHING], [B, text.NOTHING], [C, A]])))
+  score = jax.jit(lambda x: family.score(state, {'x': x}, keys(len(x)))['log_likelihood'])
+  for found, prompt in zip(x, ([A], [B], [C, A])):
+    every = [(*prompt, *rest) for rest in itertools.product(range(text.END, D + 1), repeat=4 - len(prompt))]
+    every = sorted({e[:e.index(text.END) + 1] + (text.NOTHING,) * (3 - e.index(text.END)) if text.END in e else e for e in every})
+    told = score(np.array(every)) - score(np.array([[*prompt, *[text.NOTHING] * (4 - len(prompt))]]))
+    best = told / np.array([sum(t > 0 for t in e) - len(prompt) for e in every])**penalty
+    assert every[int(best.argmax())] == tuple(found.tolist())
+
+
+def test_one_after_another_is_all_at_once():
+  """A text that is made a few tokens at a time, as `gen_jax.sample --stream` does."""
+  prompt = np.array([[A, B], [A, text.NOTHING], [C, D]])
+  whole, state = make(tokens(16))
+  few, _ = make(tokens(16), sample={'tokens': 3})
+  x, sample = np.pad(prompt, ((0, 0), (0, 14))), jax.jit(few.sample)
+  for given in (2, 5, 8, 11, 14):
+    x = np.asarray(sample(state, keys(3), x))
+    assert x[:, given:].any() and not x[:, given + 3:].any()
+  x = np.asarray(sample(state, keys(3), x))
+  np.testing.assert_array_equal(x, jax.jit(whole.sample)(state, keys(3), prompt))
+
+
 def test_at_temperature_zero_every_token_is_the_likeliest():
   family, state = make(tokens(8), sample={'temperature': 0.})
   x = np.asarray(jax.jit(family.sample)(state, keys(2), np.array([[A], [B]])))
@@ -143,7 +170,8 @@ def test_dropout_is_of_training_and_of_each_example():
     (tokens(4), dict(network={'style': 'bert'}), 'there are gpt2, llama'),
     (tokens(4), dict(network={'cell': 'rnn'}), 'there are lstm, gru'), (tokens(4), dict(network={'heads': 3}), 'must be a multiple'),
     (tokens(4), dict(network={'dropout': 1.}), 'network.dropout'), (tokens(4), dict(sample={'temperature': -1.}), 'sample.temperature=-1.0: must be'),
-    (tokens(4), dict(sample={'top_p': 0.}), 'sample.top_p=0.0: must be')])
+    (tokens(4), dict(sample={'top_p': 0.}), 'sample.top_p=0.0: must be'), (tokens(4), dict(sample={'beams': 0}), 'sample.beams=0: must be'),
+    (data.Spec((4, 4, 1)), dict(sample={'tokens': 3}), 'sample.tokens is for text')])
 def test_what_is_refused(spec, options, said):
   with pytest.raises(core.InputError, match=said):
     make(spec, **options)
