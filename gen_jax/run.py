@@ -233,10 +233,10 @@ def parts(run: Run, one: Run, state: core.TrainState) -> list[core.TrainState]:
   return [jax.tree.map(put, part, placement(one, part)).replace(frozen=replicated(one, one.frozen)) for part in states]
 
 
-def examples_at_once(run: Run) -> int:
-  """How many examples a sampling or scoring call takes: a multiple of the devices that share them."""
+def examples_at_once(run: Run, n: int) -> int:
+  """How many of n examples a sampling or scoring call takes: a multiple of the devices that share them."""
   parts = run.mesh.shape['data'] * run.mesh.shape['fsdp']
-  return math.ceil(100 / parts) * parts
+  return math.ceil(min(n, 100) / parts) * parts
 
 
 def chunked(run: Run, f):
@@ -244,7 +244,7 @@ def chunked(run: Run, f):
 
   Under seeds, keys are [S] and the arrays [S, N, ...]. Example i's key is folded from its position, so it is the same for any N.
   """
-  size, axis = examples_at_once(run), core.batch_axis(run.family)
+  axis = core.batch_axis(run.family)
 
   @jax.jit
   def call(state, key, positions, arrays):
@@ -253,6 +253,7 @@ def chunked(run: Run, f):
     return jax.lax.with_sharding_constraint(out, NamedSharding(run.mesh, P()))
 
   def g(state, key, n, arrays):
+    size = examples_at_once(run, n)
     for start in range(0, n, size):
       # Positions past the end fill the last call up and are dropped.
       positions = np.arange(start, start + size)

@@ -2,11 +2,12 @@
 
   python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--columns=10] [--config.sample.FIELD=VALUE ...]
   python -m gen_jax.sample --workdir=runs/a --out=grid.png --label=3          (or --caption='red heart')
-  python -m gen_jax.sample --workdir=runs/a --out=texts.txt --prompt='ROMEO:' --num=4
+  python -m gen_jax.sample --workdir=runs/a --out=texts.txt --prompt='ROMEO:' --num=4 [--stop='JULIET:'] [--stream=True]
   python -m gen_jax.sample --workdir=runs/a --out=grid.png --edit=inpaint --image=x.png --mask=mask.png
 
 Without --label a class-conditional run draws the classes in turn, without --caption a captioned one whatever it likes. A run of several seeds
-writes a file a seed. config.sample says how the family samples (sampler, steps, guidance).
+writes a file a seed. config.sample says how the family samples (sampler, steps, guidance; of text temperature, tokens, beams).
+A text ends before --stop; --stream=True shows one as it is made.
 
 An edit takes image files of the model's size, and its picture begins with them:
   inpaint       paints where --mask is white: a hole, or around a picture
@@ -17,6 +18,7 @@ An edit takes image files of the model's size, and its picture begins with them:
   arithmetic    --image=A,B,C: A - B + C there
   translate     --image as the other kind of the images that the run was trained on
 """
+import functools
 import pathlib
 import sys
 
@@ -28,12 +30,13 @@ from gen_jax import run as runs
 from gen_jax.modalities import image, text
 
 TAKES = {**dict.fromkeys(edits.EDITS, 1), 'interpolate': 2, 'arithmetic': 3, 'translate': 1}   # images
+AT_ONCE = 16   # tokens of a text that --stop may end, or --stream shows
 
 
 @cli.verb
 def main(argv):
   flags = cli.parse(argv, __doc__, ('workdir', 'out'), ('sample',), workdir='', out='', num=64, seed=0, label=-1, caption='', columns=10,
-                    edit='', image='', mask='', prompt='')
+                    edit='', image='', mask='', prompt='', stop='', stream=False)
   if flags.num < 1 or flags.columns < 1:
     raise core.InputError('--num and --columns: at least 1')
   if flags.edit and flags.edit not in TAKES:
@@ -41,7 +44,12 @@ def main(argv):
   if flags.image and not flags.edit or flags.mask and flags.edit != 'inpaint':
     raise core.InputError('--image is for --edit, and --mask for --edit=inpaint')
 
+  if flags.stream and flags.num != 1:
+    raise core.InputError('--stream=True shows one text: --num=1')
+  room = 0
+
   def change(config):
+    nonlocal room
     config.update(flags.config)
     if flags.edit in edits.EDITS:
       if 'edit' not in config.sample:
@@ -49,6 +57,12 @@ def main(argv):
       config.sample.edit = flags.edit
     elif 'edit' in config.sample:
       config.sample.edit = ''
+    if flags.stop or flags.stream:
+      if 'tokens' not in config.sample:
+        raise core.InputError(f'--stop and --stream are of text, and this is {config.family.name}')
+      room = config.sample.tokens
+      if config.sample.beams == 1:   # which have to be seen to their end
+        config.sample.tokens = AT_ONCE
   run, state = runs.load(flags.workdir, change)
   if (flags.edit == 'translate') != run.spec.paired:
     raise core.InputError('this run translates: --edit=translate --image=FILE' if run.spec.paired
@@ -61,11 +75,14 @@ def main(argv):
   one = runs.alone(run)
   condition = asked(flags, run.spec)
   draw = editor(one, flags) if flags.edit else runs.sampler(one)
+  save = functools.partial(modalities.save, spec=run.spec, columns=flags.columns)
+  if flags.stop or flags.stream:
+    draw, save = teller(draw, flags, run.spec, room), text.write
   for i, part in enumerate(runs.parts(run, one, state)):
     path = out.with_stem(f'{out.stem}_seed{run.config.seed + i}') if run.config.seeds > 1 else out
     x = draw(part, core.fold(jax.random.key(flags.seed), 'sample'), condition, flags.num)
     try:
-      modalities.save(path, x, run.spec, flags.columns)
+      save(path, x)
     except OSError as e:
       raise core.InputError(f'{path} can not be written: {e.strerror}') from None
     print(f'{flags.num} samples of step {int(state.step)}: {path}')
@@ -98,6 +115,32 @@ def asked(flags, spec) -> np.ndarray | None:
   if spec.classes and not spec.words:
     return np.full(flags.num, flags.label) if flags.label >= 0 else np.arange(flags.num) % spec.classes
   return None
+
+
+def teller(draw, flags, spec, room: int):
+  """A sampler of what texts say, AT_ONCE tokens at a time until each ends: before --stop, or after `room` tokens (0: all)."""
+  if spec.modality != 'text':
+    raise core.InputError('--stop and --stream are of text')
+
+  def tell(state, key, prompt_NxP, n):
+    begun_NxP = np.full((n, 1), text.END) if prompt_NxP is None else prompt_NxP
+    x_NxL = np.pad(begun_NxP, ((0, 0), (0, spec.shape[0] - begun_NxP.shape[1])))
+    last = begun_NxP.shape[1] + room if room else len(x_NxL[0])
+    begun, shown = len(text.texts(begun_NxP[:1], spec.tokenizer)[0]), 0
+    while True:
+      before_NxL, x_NxL = x_NxL, draw(state, key, x_NxL, n)
+      x_NxL[:, last:] = text.NOTHING
+      whole = text.texts(x_NxL, spec.tokenizer)
+      said = [one[:begun] + one[begun:].split(flags.stop, 1)[0] if flags.stop else one for one in whole]
+      ended = all(len(a) < len(b) or (x == y).all() for a, b, x, y in zip(said, whole, x_NxL, before_NxL))
+      if flags.stream:
+        # What may turn out to be a part of --stop, or of a character, waits.
+        sure = len(said[0]) if ended else len(said[0].rstrip('\ufffd')) - max(0, len(flags.stop) - 1)
+        print(said[0][shown:sure], end='\n' if ended else '', flush=True)
+        shown = max(shown, sure)
+      if ended:
+        return said
+  return tell
 
 
 def editor(run, flags):

@@ -239,7 +239,7 @@ def test_a_translation(fails, tmp_path):
   assert 'is of runs on pairs of images' in fails(sample.main, gan, flags[1], '--edit=translate', f'--image={tmp_path}/x.png')
 
 
-def test_a_text(fails, tmp_path):
+def test_a_text(fails, tmp_path, capsys):
   spec = data.Spec((12,), bounded=False, modality='text', tokenizer=text.characters(['to be or not'], 0).to_str())
   run = as_if_trained(tmp_path / 'run', 'autoregressive', 'model', spec=spec, network='transformer', data_name='text')
   flags = [run, f'--out={tmp_path}/x.txt', '--num=3']
@@ -250,6 +250,13 @@ def test_a_text(fails, tmp_path):
   assert sample.main([*flags, '--prompt=to be']) == 0
   said = (tmp_path / 'x.txt').read_text().split(text.RULE)
   assert len(said) == 3 and all(one.startswith('to be') for one in said)
+  capsys.readouterr()
+  assert sample.main([*flags[:2], '--num=1', '--prompt=to be', '--stream=True']) == 0
+  assert capsys.readouterr().out.startswith(said[0] + '\n')
+  stop = said[0][5:].strip()[-1]
+  assert sample.main([*flags[:2], '--num=1', '--prompt=to be', '--stream=True', f'--stop={stop}']) == 0
+  assert (tmp_path / 'x.txt').read_text() == capsys.readouterr().out.split('1 samples')[0] == f'to be{said[0][5:].split(stop)[0]}\n'
+  assert 'shows one text' in fails(sample.main, *flags, '--stream=True')
 
 
 def test_evaluate_refuses(fails, workdir):

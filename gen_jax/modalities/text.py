@@ -96,9 +96,14 @@ def texts(x_N, tokenizer: str) -> list[str]:
 
 
 def save(path, x_NxL, columns: int, tokenizer: str):
-  """Writes what sequences of tokens say with a rule between them, whole or not at all."""
+  """Writes what sequences of tokens say."""
+  write(path, texts(x_NxL, tokenizer))
+
+
+def write(path, said: list[str]):
+  """Writes texts with a rule between them, whole or not at all."""
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
   new = path.with_name(f'.{path.name}.{os.getpid()}')
-  new.write_text(RULE.join(texts(x_NxL, tokenizer)) + '\n')
+  new.write_text(RULE.join(said) + '\n')
   new.replace(path)

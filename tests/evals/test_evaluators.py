@@ -130,7 +130,7 @@ def test_chunks_do_not_matter(measured, tmp_path, monkeypatch):
   wanted = measured(seed=0)
   monkeypatch.setenv('GEN_JAX_DATA', str(tmp_path))   # what is known of real examples is measured again, too
   monkeypatch.setattr(evals, 'CHUNK', 37)
-  monkeypatch.setattr(run, 'examples_at_once', lambda game: 16)
+  monkeypatch.setattr(run, 'examples_at_once', lambda game, n: 16)
   same(measured.__wrapped__(seed=0), wanted)
 
 
