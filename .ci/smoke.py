@@ -29,6 +29,11 @@ def folder_of_images():
   return f'--config.data.folder={RUNS / "images"}'
 
 
+def reference():
+  verb('train', '--config=configs/text_gpt.py:smoke', f'--workdir={RUNS / "reference"}', f'--config.data.path={ROOT / "README.md"}')
+  return [f'--config.{field}={RUNS / "reference"}' for field in ('frozen.reference', 'init_from', 'data.tokenizer')]
+
+
 def run(path, config, extra, known) -> str:
   workdir = RUNS / path.stem
   verb('train', f'--config=configs/{path.name}:smoke', f'--workdir={workdir}', *extra)
@@ -42,7 +47,7 @@ def run(path, config, extra, known) -> str:
     if config.family.name == 'translation':
       image.save(workdir / 'given.png', data.normalise(data.make(config, 'test').take(np.arange(1)))['condition'], 1)
       given = ['--edit=translate', f'--image={workdir}/given.png']
-    verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn{modalities.suffix(made.spec)}', *given)
+    verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn{modalities.of(made.spec).SUFFIX}', *given)
   return f'{path.name}: trained, evaluated, replayed'
 
 
@@ -55,7 +60,7 @@ def main():
   for path in sorted((ROOT / 'configs').glob('[a-z]*.py'), reverse=True):
     config = importlib.import_module(f'configs.{path.stem}').get_config('smoke')
     extra = {'folder': folder_of_images, 'text': lambda: f'--config.data.path={ROOT / "README.md"}'}.get(config.data.name)
-    extra = [extra()] if extra else []
+    extra = [*([extra()] if extra else []), *(reference() if config.reward.name else [])]
     try:
       if not extra:
         data.make(config, 'train')
@@ -64,7 +69,7 @@ def main():
         raise
       absent.add(str(e))
       continue
-    game = json.dumps([plain(config[part]) for part in ('family', 'network', 'roles', 'sample')])
+    game = json.dumps([plain(config[part]) for part in ('family', 'network', 'reward', 'roles', 'sample')])
     todo.append((path, config, extra, game in seen))
     seen.add(game)
   with futures.ThreadPoolExecutor(2) as pool:   # two at once, for a verb mostly traces and compiles, which takes one core

@@ -6,7 +6,7 @@ import pathlib
 from ml_collections import ConfigDict
 from ml_collections.config_dict import placeholder
 
-from gen_jax import core, data, optimizers
+from gen_jax import core, data, optimizers, rewards
 
 # The run. Sizes count examples, *_every and steps count steps.
 DEFAULTS = dict(
@@ -32,19 +32,21 @@ DEFAULTS = dict(
     eval_few=False,             # Frechet distances of fewer examples than features all the same
     wandb=placeholder(str),     # project to report to, beside TensorBoard
 )
-# Trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors), and the workdirs of the codec in whose space this is trained and
-# of the run whose adapters are (transforms.lora).
-FROZEN = ('extractor', 'codec', 'base')
+# Trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors), and the workdirs of the codec in whose space this is trained,
+# of the run whose adapters are (transforms.lora), and of the run near to which a reward leaves the samples (transforms.rewarded).
+FROZEN = ('extractor', 'codec', 'base', 'reference')
 
 
-def base(data_name: str, family: str, network: str, **roles) -> ConfigDict:
-  """A locked config of a data set, a family and a network with their defaults; roles: the options of each player (optimizers.DEFAULTS)."""
+def base(data_name: str, family: str, network: str, reward: str = '', **roles) -> ConfigDict:
+  """A locked config of a data set, a family and a network with their defaults; roles: the options of each player (optimizers.DEFAULTS);
+  reward: what the samples are trained for, by name (gen_jax/rewards)."""
   # Copies, for a ConfigDict links what shares a placeholder: one role's clip would be every role's.
   config = ConfigDict(copy.deepcopy(DEFAULTS))
   config.data = {'name': data_name, **data.DEFAULTS, **defaults('data', data_name)}
   config.family = {'name': family, **defaults('families', family)}
   config.network = {'name': network, **defaults('networks', network)}
   config.sample = defaults('families', family, 'SAMPLE')   # how a trained run samples; the verbs may change it
+  config.reward = {'name': reward, **(rewards.DEFAULTS | defaults('rewards', reward) if reward else {})}
   config.roles = {name: {**copy.deepcopy(optimizers.DEFAULTS), **options} for name, options in roles.items()}
   config.frozen = {name: placeholder(str) for name in FROZEN}
   return config.lock()
@@ -111,7 +113,7 @@ def check(config: ConfigDict, where) -> ConfigDict:
         raise core.InputError(f'{at}{key}={value}: must be at least {low}')
   found = plain(config)
   parts = {'data': 'data', 'family': 'families', 'network': 'networks'}
-  walk(found, {**DEFAULTS, 'frozen': dict.fromkeys(FROZEN), 'roles': {}, 'sample': {}}, '')
+  walk(found, {**DEFAULTS, 'frozen': dict.fromkeys(FROZEN), 'roles': {}, 'sample': {}, 'reward': {'name': ''}}, '')
   walk(found, {part: {'name': ''} for part in parts}, '')
   for part, kind in parts.items():
     walk(found[part], defaults(kind, found[part]['name']), f'{part}.')
@@ -119,6 +121,8 @@ def check(config: ConfigDict, where) -> ConfigDict:
   for name, options in found['roles'].items():
     walk(options, optimizers.DEFAULTS, f'roles.{name}.')
   walk(found['data'], data.DEFAULTS, 'data.')
+  if reward := found['reward']['name']:
+    walk(found['reward'], rewards.DEFAULTS | defaults('rewards', reward), 'reward.')
   return config
 
 

@@ -261,7 +261,8 @@ def _read(config, workdir, writer, step, metrics):
 
 
 def _list(names):
-  return names[0] + (f' and {len(names) - 1} more are' if names[1:] else ' is')
+  shown = names if len(names) < 5 else [*names[:3], f'{len(names) - 3} more']
+  return ', '.join(shown) + (' are' if names[1:] else ' is')
 
 
 def _last_good(workdir):

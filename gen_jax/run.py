@@ -17,6 +17,7 @@ from gen_jax.transforms.accumulated import accumulated
 from gen_jax.transforms.devices import devices, make_mesh, shardings, specs_of
 from gen_jax.transforms.latent import latent
 from gen_jax.transforms.lora import lora
+from gen_jax.transforms.rewarded import rewarded
 from gen_jax.transforms.seeds import seeds
 
 
@@ -56,7 +57,16 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   seeds and microbatches. Raises InputError where the codec is of other examples."""
   def make(config, spec):
     family = core.module('families', config.family.name).make(config, spec)
-    return adapted(config, spec, family) if config.frozen.base else (family, {})
+    if config.frozen.base and config.reward.name:
+      raise core.InputError('config.frozen.base with a reward: adapters are trained by likelihood alone')
+    if config.frozen.base:
+      return lora(family, config.lora_rank), {'base': params_like(config, spec, family, 'base')}
+    if not config.reward.name:
+      return family, {}
+    if not config.frozen.reference:
+      raise core.InputError('a reward needs config.frozen.reference=WORKDIR, the run near to which it stays; start from it by config.init_from')
+    reward = core.module('rewards', config.reward.name).make(config.reward, spec)
+    return rewarded(family, reward, config.reward), {'reference': params_like(config, spec, family, 'reference')}
   if not config.frozen.codec:
     return make(config, spec)
   codec, state, _ = trained(config.frozen.codec)
@@ -71,14 +81,15 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   return latent(inner, codec.family, z.shape[1:]), {**frozen, 'codec': state}
 
 
-def adapted(config: ConfigDict, spec: data.Spec, family: core.Family) -> tuple[core.Family, dict]:
-  """The family with adapters beside the parameters of the run in config.frozen.base. Raises InputError where those are not the family's."""
-  base, state, _ = trained(config.frozen.base)
-  same_tokenizer('frozen.base', config.frozen.base, base.spec, spec)
+def params_like(config: ConfigDict, spec: data.Spec, family: core.Family, part: str) -> dict:
+  """The parameters by role of the run in config.frozen.<part>. Raises InputError where those are not the family's."""
+  workdir = config.frozen[part]
+  there, state, _ = trained(workdir)
+  same_tokenizer(f'frozen.{part}', workdir, there.spec, spec)
   params = jax.eval_shape(lambda: family.init(jax.random.key(0), example(spec)))[0]
   if jax.tree.map(jnp.shape, params) != jax.tree.map(jnp.shape, state.params):
-    raise core.InputError(f'config.frozen.base={config.frozen.base} holds other parameters than this family and network have')
-  return lora(family, config.lora_rank), {'base': state.params}
+    raise core.InputError(f'config.frozen.{part}={workdir} holds other parameters than this family and network have')
+  return state.params
 
 
 def same_tokenizer(field: str, workdir: str, before: data.Spec, spec: data.Spec):
@@ -98,7 +109,7 @@ def trained(workdir: str) -> tuple[Run, core.TrainState, str]:
 
 def hashes(config: ConfigDict) -> dict[str, str]:
   """The state hash of each frozen part, for the manifest."""
-  return {name: trained(config.frozen[name])[2] for name in ('codec', 'base') if config.frozen[name]}
+  return {name: trained(config.frozen[name])[2] for name in ('codec', 'base', 'reference') if config.frozen[name]}
 
 
 def encoded(config: ConfigDict, source: data.Source) -> data.Source:

@@ -1,0 +1,13 @@
+"""Texts of so many words: -|words - target| / target, 0 at best."""
+import numpy as np
+
+from gen_jax import core
+from gen_jax.modalities import text
+
+DEFAULTS = dict(target=10)
+
+
+def make(options, spec):
+  if spec.modality != 'text':
+    raise core.InputError('reward.name=length is of text')
+  return lambda x_NxL: np.array([-abs(len(said.split()) - options.target) / options.target for said in text.texts(x_NxL, spec.tokenizer)])

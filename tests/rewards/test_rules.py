@@ -1,0 +1,28 @@
+"""What rewards tell, by hand."""
+import pytest
+from ml_collections import ConfigDict
+
+from gen_jax import core, data
+from gen_jax.modalities import text
+from gen_jax.rewards import length, rhyme
+
+SAID = 'the night\nso bright\n\nthe day,\nand away!\nday\nand no'
+LETTERS = text.characters([SAID], 0).to_str()
+
+
+def test_verse_rhymes_with_another_word_of_whole_lines():
+  told = lambda said: rhyme.rhymes(said, 2)
+  assert told(SAID) == 3 / 4    # night bright, bright day, day away, away day; the last line is not whole
+  assert told('day\nday\n') == 0 and told('one line\n') == told('') == told('\n\n') == told('night\nlight') == 0
+  assert told('a\na\n') == 0    # of one letter
+
+
+@pytest.mark.parametrize('name, told', [(length, [-1 / 12, -1.]), (rhyme, [3 / 4, 0.])], ids=str)
+def test_of_tokens(name, told):
+  spec = data.Spec((80,), bounded=False, modality='text', tokenizer=LETTERS)
+  options = ConfigDict({**name.DEFAULTS, **({'target': 12} if name is length else {})})
+  tokens = [text.END, *text.tokens(SAID, LETTERS), text.END]
+  found = name.make(options, spec)([tokens + [0] * (80 - len(tokens)), [text.END] * 2 + [0] * 78])
+  assert found.tolist() == pytest.approx(told)
+  with pytest.raises(core.InputError, match='is of text'):
+    name.make(options, data.Spec((4, 4, 1)))
