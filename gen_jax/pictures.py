@@ -101,22 +101,29 @@ def slerp(a_NxZ, b_NxZ, t_T) -> np.ndarray:
 def neighbours(one, x_N) -> dict:
   """By the extractor's features where the evaluators use one, else by pixels."""
   source = data.make(one.config, 'train')
-  needs = {need for name in one.config.evals.split(',') if name for need in core.module('evals', name).NEEDS}
-  used = evals.extractor(one) if needs & evals.OF_FEATURES else None
-  train = evals.real(one, 'train', ('x', 'features') if used else ('x',), min(SEARCHED, source.size))
+  read = {need for name in one.config.evals.split(',') if name for need in core.module('evals', name).NEEDS}
+  used = evals.extractor(one) if read & evals.OF_FEATURES else None
+  needs = ('x', 'features') if used else ('x',)
+  train, held_out = (evals.real(one, split, needs, SEARCHED) for split in ('train', 'validation'))
   samples = x_N[np.linspace(0, len(x_N) - 1, min(SHOWN, len(x_N))).astype(int)]   # over all classes
   if used:
-    fake, real = evals.collect([samples], None, one.spec, used, ('features',)).features, train.features
+    fake, real, other = evals.collect([samples], None, one.spec, used, ('features',)).features, train.features, held_out.features
   else:
-    fake, real = (x.reshape(len(x), -1) for x in (evals.stored(samples, one.spec), train.x))
-  parts = [nearest(fake, real[i:i + 1000]) for i in range(0, len(real), 1000)]   # all at once in float64 would fill the memory
-  part = np.argmin([distance for _, distance in parts], axis=0)
-  indices = np.array([parts[p][0][i] + 1000 * p for i, p in enumerate(part)])
-  columns = max(1, len(samples) // 2)
+    fake, real, other = (x.reshape(len(x), -1) for x in (evals.stored(samples, one.spec), train.x, held_out.x))
+
+  def found(real):
+    parts = [nearest(fake, real[i:i + 1000]) for i in range(0, len(real), 1000)]   # all at once in float64 would fill the memory
+    part = np.argmin([distance for _, distance in parts], axis=0)
+    return np.array([(parts[p][0][i] + 1000 * p, parts[p][1][i]) for i, p in enumerate(part)]).T
+  (indices, near), (_, far) = found(real), found(other)
+  indices, columns = indices.astype(int), max(1, len(samples) // 2)
   both = samples, data.normalise({'x': train.x[indices]})['x']
   pairs = [x[i:i + columns] for i in range(0, len(samples) // columns * columns, columns) for x in both]
   of = '' if len(train.x) == source.size else f' (of {source.size:,})'
-  caption = (f'Beneath each sample the nearest of {len(train.x):,} training images{of}, by {f"the features of {used.name}" if used else "pixels"}.')
+  ratios = ', '.join(f'{ratio:.2f}' for ratio in np.minimum(far / np.maximum(near, 1e-12), 99))
+  caption = (f'Beneath each sample the nearest of {len(train.x):,} training images{of}, by {f"the features of {used.name}" if used else "pixels"}. '
+             f'The nearest of {len(other):,} held-out images is so many times as far (at most 99), row by row: {ratios}. '
+             'Near to 1 where nothing is learnt by heart.')
   return picture('Nearest training images', caption, np.concatenate(pairs), columns)
 
 

@@ -180,7 +180,9 @@ def test_training_images_are_their_own_neighbours(images, evals):
   images.config.evals = evals
   source = data.make(images.config, 'train')
   x = data.normalise(source.take(data.Plan(0, source.size, 1100)(0)[995:1015]))['x']   # of both parts of the search
-  pixels = np.asarray(Image.open(io.BytesIO(pictures.neighbours(images, x)['png'])))
+  shown = pictures.neighbours(images, x)
+  assert shown['caption'].count('99.00') == 20   # of copies
+  pixels = np.asarray(Image.open(io.BytesIO(shown['png'])))
   rows = [pixels[i * 58:i * 58 + 56] for i in range(4)]
   np.testing.assert_array_equal(rows[0], rows[1])
   np.testing.assert_array_equal(rows[2], rows[3])
