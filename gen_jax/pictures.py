@@ -10,7 +10,7 @@ import numpy as np
 from gen_jax import core, data, evals
 from gen_jax import run as runs
 from gen_jax.evals.memorisation import nearest
-from gen_jax.modalities import image, text
+from gen_jax.modalities import image, molecule, text
 
 ROWS, COLUMNS = 10, 11   # odd: the middle of a traversal is the prior's mean
 DRAWS = 1000             # latents that the prior's mean and deviation are taken from
@@ -24,6 +24,11 @@ def make(run, state) -> list[dict]:
   """[{'title', 'caption', 'png': bytes or 'text'}] of what the family can show of images, points of the plane or text; of other examples nothing."""
   one = runs.alone(run)
   spec, family, state = one.spec, one.family, runs.parts(run, one, state)[0]
+  if spec.modality == 'molecule' and family.sample:
+    said = text.texts(runs.sampler(one)(state, core.fold(one.key, 'grid'), *runs.grid_conditions(one)[::-1]), spec.tokenizer)
+    shown = [said for said, found in zip(said, molecule.parsed(said)) if found][:SHOWN]
+    return [{'title': 'Samples', 'caption': f'The first {len(shown)} of {len(said)} draws that are molecules.',
+             'png': molecule.drawn(shown, 5)}] if shown else []
   if spec.modality == 'text' and family.sample:
     n, prompt_NxP = runs.grid_conditions(one)
     x_NxL = runs.sampler(one)(state, core.fold(one.key, 'grid'), prompt_NxP, n)   # as the loop's samples/step_N.txt

@@ -77,7 +77,7 @@ def main(argv):
   draw = editor(one, flags) if flags.edit else runs.sampler(one)
   save = functools.partial(modalities.save, spec=run.spec, columns=flags.columns)
   if flags.stop or flags.stream:
-    draw, save = teller(draw, flags, run.spec, room), text.write
+    draw, save = teller(draw, flags, run.spec, room), text.save_said
   for i, part in enumerate(runs.parts(run, one, state)):
     path = out.with_stem(f'{out.stem}_seed{run.config.seed + i}') if run.config.seeds > 1 else out
     x = draw(part, core.fold(jax.random.key(flags.seed), 'sample'), condition, flags.num)
@@ -93,12 +93,12 @@ def asked(flags, spec) -> np.ndarray | None:
   if flags.label != -1 and not 0 <= flags.label < spec.classes:
     raise core.InputError(f'--label={flags.label}: the classes are 0 to {spec.classes - 1}' if spec.classes
                           else f'--label={flags.label}: this run knows no classes')
-  if flags.prompt and spec.modality != 'text':
+  if flags.prompt and spec.modality not in ('text', 'molecule'):
     raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text')
   if flags.prompt:
     if new := text.untold(flags.prompt, spec.tokenizer):
       raise core.InputError(f'--prompt: the run has no tokens for {new!r}')
-    prompt = text.tokens(flags.prompt, spec.tokenizer)
+    prompt = modalities.of(spec).tokens(flags.prompt, spec.tokenizer)
     if len(prompt) >= spec.shape[0]:
       raise core.InputError(f'--prompt has {len(prompt)} tokens: with what follows the model sees {spec.shape[0]}')
     return np.tile(prompt, (flags.num, 1))

@@ -37,7 +37,7 @@ def _spec(options: str) -> data.Spec:
   o = json.loads(options)
   if o['name'] == 'emoji':   # which are not on every machine: examples of their kinds, and small
     return data.Spec((16, 16, 3), paired=bool(o['other']), **(dict(words=('blue', 'green', 'red'), length=4) if o['captions'] else {}))
-  if o['name'] == 'text':   # whose file the user gives
+  if o['name'] in ('molecules', 'text'):   # of a file; molecules play the same game
     return data.Spec((9,), bounded=False, modality='text', tokenizer=text.characters(['abcdefgh'], 0).to_str())
   return data.make(ConfigDict({'data': json.loads(options)}).lock(), 'train').spec
 

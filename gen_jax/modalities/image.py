@@ -1,12 +1,11 @@
 """Images, and points of the plane: arrays in [-1, 1] <-> PNG and other files."""
 import io
-import os
 import pathlib
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from gen_jax import core
+from gen_jax import core, modalities
 
 SUFFIX = '.png'
 GAP = 2   # white pixels between the images of a grid
@@ -40,11 +39,7 @@ def save(path, x, columns: int = 10, tokenizer: str = ''):
   else:
     pixels = grid(x, columns)
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(file, 'PNG')
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  new = path.with_name(f'.{path.name}.{os.getpid()}')
-  new.write_bytes(file.getvalue())
-  new.replace(path)
+  modalities.write(path, file.getvalue())
 
 
 def load(path, channels: int | None = None) -> np.ndarray:

@@ -1,14 +1,12 @@
 """Text <-> arrays of numbers: captions as words of a vocabulary, and running text as the tokens of a tokenizer, both of which a data.Spec holds."""
 import functools
 import json
-import os
-import pathlib
 import re
 
 import numpy as np
 import tokenizers
 
-from gen_jax import core
+from gen_jax import core, modalities
 
 SUFFIX = '.txt'
 NOTHING, UNKNOWN, FIRST = 0, 1, 2   # padding, a word that the vocabulary lacks, the vocabulary's first word
@@ -97,13 +95,9 @@ def texts(x_N, tokenizer: str) -> list[str]:
 
 def save(path, x_NxL, columns: int, tokenizer: str):
   """Writes what sequences of tokens say."""
-  write(path, texts(x_NxL, tokenizer))
+  save_said(path, texts(x_NxL, tokenizer))
 
 
-def write(path, said: list[str]):
+def save_said(path, said: list[str]):
   """Writes texts with a rule between them, whole or not at all."""
-  path = pathlib.Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  new = path.with_name(f'.{path.name}.{os.getpid()}')
-  new.write_text(RULE.join(said) + '\n')
-  new.replace(path)
+  modalities.write(path, (RULE.join(said) + '\n').encode())
