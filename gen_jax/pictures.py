@@ -10,7 +10,7 @@ import numpy as np
 from gen_jax import core, data, evals
 from gen_jax import run as runs
 from gen_jax.evals.memorisation import nearest
-from gen_jax.modalities import image, text
+from gen_jax.modalities import image, music, text
 
 ROWS, COLUMNS = 10, 11   # odd: the middle of a traversal is the prior's mean
 DRAWS = 1000             # latents that the prior's mean and deviation are taken from
@@ -21,13 +21,16 @@ SEARCHED = 10_000        # training images at most: each goes through the extrac
 
 
 def make(run, state) -> list[dict]:
-  """[{'title', 'caption', 'png': bytes or 'text'}] of what the family can show of images, points of the plane or text; of other examples nothing."""
+  """[{'title', 'caption', 'png': bytes or 'text'}] of what the family can show of images, points of the plane, text or music; of other examples nothing."""
   one = runs.alone(run)
   spec, family, state = one.spec, one.family, runs.parts(run, one, state)[0]
-  if spec.modality == 'text' and family.sample:
+  if spec.tokenizer and family.sample:
     n, prompt_NxP = runs.grid_conditions(one)
-    x_NxL = runs.sampler(one)(state, core.fold(one.key, 'grid'), prompt_NxP, n)   # as the loop's samples/step_N.txt
-    caption = f'Each goes on from the first {prompt_NxP.shape[1]} tokens of a held-out text.'
+    x_NxL = runs.sampler(one)(state, core.fold(one.key, 'grid'), prompt_NxP, n)   # as the loop's samples/step_N.txt or .mid
+    caption = f'Each goes on from the first {prompt_NxP.shape[1]} tokens of a held-out {"text" if spec.modality == "text" else "piece"}.'
+    if spec.modality == 'music':
+      voices = f'; {music.COLOUR_NAMES}' if spec.tokenizer == 'voices' else ''
+      return [picture('Samples', f'{caption} Time across, pitch up, a line at every C{voices}.', music.drawn(x_NxL, spec.tokenizer), 1)]
     return [{'title': 'Samples', 'caption': caption, 'text': text.RULE.join(text.texts(x_NxL, spec.tokenizer))}]
   plane = tuple(spec.shape) == (2,)
   if family.sample is None or not (plane or len(spec.shape) == 3 and spec.shape[-1] in (1, 3)):
