@@ -13,7 +13,7 @@ from gen_jax.config import base, variant
 def get_config(arg=''):
   config = base('chorales', 'autoregressive', 'transformer', model=dict(optimizer='adamw', learning_rate=1e-3, b2=.99, weight_decay=.1, clip=1.,
                                                                         schedule='cosine', warmup=100))
-  config.update(steps=4000, batch_size=16, log_every=100, sample_every=1000, checkpoint_every=1000, sample_rows=4, sample_columns=1,
+  config.update(steps=2000, batch_size=16, log_every=100, sample_every=500, checkpoint_every=500, sample_rows=4, sample_columns=1,
                 evals='score,harmony', eval_examples=100)
   config.data.transpose = 5
   config.network.dropout = .1

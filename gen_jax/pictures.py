@@ -21,7 +21,7 @@ SEARCHED = 10_000        # training images at most: each goes through the extrac
 
 
 def make(run, state) -> list[dict]:
-  """[{'title', 'caption', 'png': bytes or 'text'}] of what the family can show of images, points of the plane, text or music; of other examples nothing."""
+  """[{'title', 'caption', 'png': bytes or 'text'}] of what the family can show of images, points, text or music; of other examples nothing."""
   one = runs.alone(run)
   spec, family, state = one.spec, one.family, runs.parts(run, one, state)[0]
   if spec.tokenizer and family.sample:

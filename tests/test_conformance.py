@@ -27,8 +27,9 @@ MODULES = [(kind, path.stem) for kind in ('data', 'evals', 'families', 'networks
 OFFSET = "discriminator['Dense_0']['bias']"
 KEEPS_ITS_START = {'gaussians_gan': OFFSET, 'mnist_acgan': OFFSET, 'mnist_r3gan': OFFSET, 'mnist_wgan_gp': OFFSET}
 
-# What grows, which the mlp does not, is in tests/families/test_gan.py; what differs from mnist_diffusion in its target alone in test_diffusion.py.
-ELSEWHERE = {'mnist_progressive', 'mnist_flow', 'fashion_mnist_flow', 'mnist_consistency', 'fashion_mnist_consistency'}
+# What grows, which the mlp does not, is in tests/families/test_gan.py; what differs from mnist_diffusion in its target alone in test_diffusion.py;
+# rolls_gpt is text_gpt of several documents a sequence: test_autoregressive.py, tests/data/test_rolls.py.
+ELSEWHERE = {'mnist_progressive', 'mnist_flow', 'fashion_mnist_flow', 'mnist_consistency', 'fashion_mnist_consistency', 'rolls_gpt'}
 
 
 @functools.cache
@@ -36,7 +37,7 @@ def _spec(options: str) -> data.Spec:
   o = json.loads(options)
   if o['name'] == 'emoji':   # which are not on every machine: examples of their kinds, and small
     return data.Spec((16, 16, 3), paired=bool(o['other']), **(dict(words=('blue', 'green', 'red'), length=4) if o['captions'] else {}))
-  if o['name'] == 'text':   # whose file the user gives
+  if o['name'] in ('text', 'chorales'):   # whose file the user gives; tokens of music make the same game (tests/data/test_chorales.py)
     return data.Spec((9,), bounded=False, modality='text', tokenizer=text.characters(['abcdefgh'], 0).to_str())
   return data.make(ConfigDict({'data': json.loads(options)}).lock(), 'train').spec
 

@@ -1,4 +1,4 @@
-"""Bach's chorales: the 331 in four parts of those that music21 holds in Riemenschneider's order, on a grid of sixteenth notes, as windows of one length.
+"""Bach's chorales: the 331 of four parts among Riemenschneider's 371 that music21 holds, on a grid of sixteenth notes, as windows of one length.
 
 Split by tune, for harmonisations of one differ little: a hash of the first sixteen intervals of the soprano, about 5 % of the tunes for validation
 and 10 % for testing.
@@ -10,7 +10,7 @@ import pathlib
 import numpy as np
 
 from gen_jax import core, data
-from gen_jax.modalities import music
+from gen_jax.modalities import music, text
 
 DEFAULTS = dict(
     length=257,                 # of a window: one token that is given, and four each sixteenth note, here four bars
@@ -39,7 +39,7 @@ def make(options, split) -> data.Source:
   except OSError:
     raise core.InputError('the chorales are not here: `python -m gen_jax.fetch chorales`') from None
   try:
-    pieces = [np.append(music.from_grid(np.array(grid).reshape(-1, 4)), music.END) for _, grid in sorted(json.loads(content).items())]
+    pieces = [np.append(music.from_grid(np.array(grid).reshape(-1, 4)), text.END) for _, grid in sorted(json.loads(content).items())]
   except (ValueError, TypeError, AttributeError) as e:
     raise core.InputError(f'{path()} is damaged ({e}): delete it, and `python -m gen_jax.fetch chorales`') from None
   by = range(-options.transpose, options.transpose + 1) if split == 'train' else [0]
@@ -53,7 +53,7 @@ def make(options, split) -> data.Source:
 def windows(x, length: int, stride: int) -> np.ndarray:
   """[n, length] of a sequence, until its last token is in one, with padding behind."""
   more = -(-max(0, len(x) - length) // stride) * stride
-  padded = np.pad(x, (0, length + more - len(x)), constant_values=music.NOTHING)
+  padded = np.pad(x, (0, length + more - len(x)), constant_values=text.NOTHING)
   return np.lib.stride_tricks.sliding_window_view(padded, length)[::stride]
 
 

@@ -8,7 +8,7 @@ import pathlib
 import numpy as np
 
 from gen_jax import core, data
-from gen_jax.modalities import music
+from gen_jax.modalities import music, text
 
 DEFAULTS = dict(
     path='',                    # of the .mat file
@@ -19,30 +19,45 @@ CELLS = dict(zip(data.SPLITS, ('traindata', 'validdata', 'testdata')))
 
 
 def make(options, split) -> data.Source:
-  """Sequences [n, length] of the encoding 'roll', each a whole piece from END to END with padding behind: none is cut, so that the likelihood of a
-  split is that of all its frames. Raises InputError for a file that holds no such rolls, and for a length that is too small."""
+  """Sequences [n, length] of the encoding 'roll' with padding behind, each a piece from END to END, in training as many as fit: `family.documents`
+  keeps them apart. None is cut, so that the likelihood of a held-out split is that of all its frames.
+
+  Raises InputError for a file that holds no such rolls, and for a length that is too small.
+  """
   music.music21()   # the samples need it: better missed now than after some hundred steps
   if not options.path:
     raise core.InputError('config.data.path is missing: a .mat file of piano rolls')
   if options.transpose < 0 or options.length < 0:
     raise core.InputError(f'data.transpose={options.transpose} and data.length={options.length}: at least 0')
   content, rolls = _read(options.path)
-  pieces = {name: [np.append(music.from_roll(roll), music.END) for roll in rolls[name]] for name in data.SPLITS}
+  pieces = {name: [np.append(music.from_roll(roll), text.END) for roll in rolls[name]] for name in data.SPLITS}
   longest = max((len(x) for every in pieces.values() for x in every), default=0)
   length = options.length or longest
   if length < longest:
     raise core.InputError(f'data.length={length}: the longest piece has {longest} tokens, and none is cut')
   by = range(-options.transpose, options.transpose + 1) if split == 'train' else [0]
   found = [x for n in by for piece in pieces[split] if (x := music.moved(piece, n, 'roll')) is not None]
-  x_NxL = np.full((len(found), length), music.NOTHING, np.uint16)
+  found = packed(found, length) if split == 'train' else found
+  x_NxL = np.full((len(found), length), text.NOTHING, np.uint16)
   for row, x in zip(x_NxL, found):
     row[:len(x)] = x
   checksum = hashlib.sha256(repr((options.transpose, length)).encode() + content).hexdigest()
   return data.from_arrays(x_NxL, None, data.Spec((length,), bounded=False, modality='music', tokenizer='roll'))._replace(checksum=checksum)
 
 
+def packed(pieces, length: int) -> list[np.ndarray]:
+  """The pieces in an order drawn once, one after the other in sequences of at most `length` tokens; what ends one begins the next."""
+  rows = []
+  for i in np.random.default_rng(0).permutation(len(pieces)):
+    if rows and len(rows[-1]) + len(pieces[i]) - 1 <= length:
+      rows[-1] = np.append(rows[-1], pieces[i][1:])
+    else:
+      rows.append(pieces[i])
+  return rows
+
+
 def _read(path):
-  from scipy.io import loadmat   # slow to import
+  from scipy.io import loadmat  # slow to import
   try:
     content = pathlib.Path(path).read_bytes()
   except OSError as e:

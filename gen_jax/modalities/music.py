@@ -16,7 +16,7 @@ import numpy as np
 
 from gen_jax import core
 from gen_jax.modalities import image
-from gen_jax.modalities.text import END, NOTHING
+from gen_jax.modalities.text import END
 
 SUFFIXES = ('.mid', '.musicxml', '.wav', '.png')
 READS = ('.mid', '.midi', '.musicxml', '.mxl', '.xml')
@@ -214,7 +214,7 @@ def written(played, steps: int, suffix: str) -> bytes:
     if voice == 0:
       part.insert(0, library.tempo.MetronomeMark(number=TEMPO))
     for _, start, stop, pitch in (note for note in played if note[0] == voice):
-      part.insert(start / steps, library.note.Note(pitch, quarterLength=(stop - start) / steps))
+      part.insert(start / steps, library.note.Note(library.pitch.Pitch(midi=pitch), quarterLength=(stop - start) / steps))
     score.insert(0, part)
   if suffix == '.mid':
     return library.midi.translate.streamToMidiFile(score).writestr()
@@ -223,7 +223,7 @@ def written(played, steps: int, suffix: str) -> bytes:
 
 def wav(played, steps: int) -> bytes:
   """Notes as sound: six partials each, the higher the weaker and the sooner gone; steps are those of a quarter note."""
-  from scipy.io import wavfile   # slow to import
+  from scipy.io import wavfile  # slow to import
   second = 60 / TEMPO / steps    # a step's
   sound = np.zeros(RATE + int(RATE * second * max((stop for _, _, stop, _ in played), default=0)), np.float32)
   for _, start, stop, pitch in played:
