@@ -59,6 +59,7 @@ def run(path, config, extra, known) -> str:
 
 def main():
   shutil.rmtree(RUNS, ignore_errors=True)
+  RUNS.mkdir(parents=True)
   sys.path.insert(0, str(ROOT))
   fetched = {name for name in FETCHED
              if subprocess.run([sys.executable, '-m', 'gen_jax.fetch', name], cwd=ROOT).returncode == 0}

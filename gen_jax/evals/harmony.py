@@ -1,5 +1,6 @@
-"""Music as its notes go together: how far the samples' pitch classes and melodic intervals are from held-out music's (total variation, in [0, 1]; the
-training split's beside them: in many keys its pitch classes are far from it), and of four voices, what the rules of voice leading forbid, in 100 chords.
+"""How notes go together: how far the samples' pitch classes and melodic intervals are from held-out music's (total variation, in [0, 1]), and of
+four voices, what the rules of voice leading forbid, in 100 chords. Beside them the training split's distances: transposed into many keys its pitch
+classes are far away.
 
 Intervals are between successive notes of a voice; of rolls, between the highest pitches of successive frames. A chord is what sounds at a step in
 which a voice strikes. Parallels are of two voices that move the same way from a fifth to a fifth, or from an octave or a unison to one, whatever

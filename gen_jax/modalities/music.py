@@ -77,10 +77,8 @@ def from_roll(roll_Tx88) -> np.ndarray:
 def moved(x, semitones: int, tokenizer: str) -> np.ndarray | None:
   """The tokens of a piece, transposed; None where that leaves the encoding's pitches."""
   lowest = {'voices': PITCH, 'roll': KEY}[tokenizer]
-  pitches = x[x >= lowest] + semitones
-  if len(pitches) and not lowest <= pitches.min() <= pitches.max() < size(tokenizer):
-    return None
-  return np.where(x >= lowest, x + semitones, x)
+  higher = np.where(x >= lowest, x + semitones, x)
+  return higher if ((higher >= lowest) == (x >= lowest)).all() and (higher < size(tokenizer)).all() else None
 
 
 # Tokens <-> notes
@@ -195,20 +193,20 @@ def save(path, x_NxL, columns: int, tokenizer: str):
     one = notes(x, tokenizer)
     played += [(voice, at + start, at + stop, pitch) for voice, start, stop, pitch in one]
     at += (math.ceil(max((stop for _, _, stop, _ in one), default=0) / bar) + 1) * bar
-  content = wav(played, STEPS[tokenizer]) if path.suffix == '.wav' else written(played, STEPS[tokenizer], path.suffix)
+  content = wav(played, STEPS[tokenizer]) if path.suffix == '.wav' else written(played, tokenizer, path.suffix)
   path.parent.mkdir(parents=True, exist_ok=True)
   new = path.with_name(f'.{path.name}.{os.getpid()}')
   new.write_bytes(content)
   new.replace(path)
 
 
-def written(played, steps: int, suffix: str) -> bytes:
-  """Notes as MIDI or MusicXML, a part a voice; steps are those of a quarter note."""
+def written(played, tokenizer: str, suffix: str) -> bytes:
+  """Notes as MIDI or MusicXML, a part a voice."""
   library = music21()
   score = library.stream.Score()
   score.metadata = library.metadata.Metadata(title='Samples', composer='gen_jax')
-  voices = VOICES if steps == STEPS['voices'] else ('Roll',)
-  for voice, name in enumerate(voices):
+  steps = STEPS[tokenizer]
+  for voice, name in enumerate(VOICES if tokenizer == 'voices' else ['Roll']):
     part = library.stream.Part(id=name)
     part.partName = name
     if voice == 0:
