@@ -242,6 +242,7 @@ def drawn(x_NxL, tokenizer: str) -> np.ndarray:
   low, high, across, down = min(n[3] for n in every) - 2, max(n[3] for n in every) + 2, 8, 5
   pixels = np.ones((len(played), (high - low + 1) * down, max(n[2] for n in every) * across, 3), np.float32)
   pixels[:, (high - np.array([p for p in range(low, high + 1) if p % 12 == 0], int)) * down + down // 2] = .85
+  pixels[:, 0] = 0   # between pieces
   for image_HxWx3, one in zip(pixels, played):
     for voice, start, stop, pitch in one:   # a pixel short, so that what is struck again shows
       top = (high - pitch) * down
