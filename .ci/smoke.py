@@ -8,6 +8,7 @@ import sys
 from concurrent import futures
 
 import numpy as np
+from scipy.io import savemat
 
 from gen_jax import core, data, modalities
 from gen_jax import run as runs
@@ -16,6 +17,7 @@ from gen_jax.modalities import image
 
 ROOT = pathlib.Path(__file__).parent.parent
 RUNS = ROOT / 'runs' / 'ci'
+FETCHED = {'fashion_mnist': 'fashion_mnist', 'emoji': 'emoji', 'chorales': 'chorales', 'molecules': 'moses'}   # by source
 
 
 def verb(name, *flags):
@@ -34,6 +36,15 @@ def reference():
   return [f'--config.{field}={RUNS / "reference"}' for field in ('frozen.reference', 'init_from', 'data.tokenizer')]
 
 
+def file_of_rolls():
+  rng = np.random.default_rng(0)
+  pieces = [rng.random((12, 88)) < .05 for _ in range(40)]
+  cells = np.empty((1, len(pieces)), object)
+  cells[0] = pieces
+  savemat(RUNS / 'rolls.mat', dict.fromkeys(('traindata', 'validdata', 'testdata'), cells))
+  return f'--config.data.path={RUNS / "rolls.mat"}'
+
+
 def run(path, config, extra, known) -> str:
   workdir = RUNS / path.stem
   verb('train', f'--config=configs/{path.name}:smoke', f'--workdir={workdir}', *extra)
@@ -47,25 +58,26 @@ def run(path, config, extra, known) -> str:
     if config.family.name == 'translation':
       image.save(workdir / 'given.png', data.normalise(data.make(config, 'test').take(np.arange(1)))['condition'], 1)
       given = ['--edit=translate', f'--image={workdir}/given.png']
-    verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn{modalities.of(made.spec).SUFFIX}', *given)
+    verb('sample', f'--workdir={workdir}', '--num=4', f'--out={workdir}/drawn{modalities.of(made.spec).SUFFIXES[0]}', *given)
   return f'{path.name}: trained, evaluated, replayed'
 
 
 def main():
   shutil.rmtree(RUNS, ignore_errors=True)
+  RUNS.mkdir(parents=True)
   sys.path.insert(0, str(ROOT))
-  fetched = {name for name in ('fashion_mnist', 'emoji', 'moses')
+  fetched = {source for source, name in FETCHED.items()
              if subprocess.run([sys.executable, '-m', 'gen_jax.fetch', name], cwd=ROOT).returncode == 0}
   absent, seen, todo = set(), set(), []
   for path in sorted((ROOT / 'configs').glob('[a-z]*.py'), reverse=True):
     config = importlib.import_module(f'configs.{path.stem}').get_config('smoke')
-    extra = {'folder': folder_of_images, 'text': lambda: f'--config.data.path={ROOT / "README.md"}'}.get(config.data.name)
+    extra = {'folder': folder_of_images, 'rolls': file_of_rolls, 'text': lambda: f'--config.data.path={ROOT / "README.md"}'}.get(config.data.name)
     extra = [*([extra()] if extra else []), *(reference() if config.reward.name else [])]
     try:
       if not extra:
         data.make(config, 'train')
     except core.InputError as e:
-      if config.data.name in fetched or config.data.name not in ('fashion_mnist', 'emoji', 'molecules'):
+      if config.data.name in fetched or config.data.name not in FETCHED:
         raise
       absent.add(str(e))
       continue

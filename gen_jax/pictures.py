@@ -7,10 +7,10 @@ import tempfile
 
 import numpy as np
 
-from gen_jax import core, data, evals
+from gen_jax import core, data, evals, modalities
 from gen_jax import run as runs
 from gen_jax.evals.memorisation import nearest
-from gen_jax.modalities import image, molecule, text
+from gen_jax.modalities import music, text
 
 ROWS, COLUMNS = 10, 11   # odd: the middle of a traversal is the prior's mean
 DRAWS = 1000             # latents that the prior's mean and deviation are taken from
@@ -21,19 +21,19 @@ SEARCHED = 10_000        # training images at most: each goes through the extrac
 
 
 def make(run, state) -> list[dict]:
-  """[{'title', 'caption', 'png': bytes or 'text'}] of what the family can show of images, points of the plane or text; of other examples nothing."""
+  """[{'title', 'caption', 'png': bytes or 'text'}] of what the family can show of images, points, text, music or molecules; else none."""
   one = runs.alone(run)
   spec, family, state = one.spec, one.family, runs.parts(run, one, state)[0]
-  if spec.modality == 'molecule' and family.sample:
-    said = text.texts(runs.sampler(one)(state, core.fold(one.key, 'grid'), *runs.grid_conditions(one)[::-1]), spec.tokenizer)
-    shown = [said for said, found in zip(said, molecule.parsed(said)) if found][:SHOWN]
-    return [{'title': 'Samples', 'caption': f'The first {len(shown)} of {len(said)} draws that are molecules.',
-             'png': molecule.drawn(shown, 5)}] if shown else []
-  if spec.modality == 'text' and family.sample:
+  if spec.tokenizer and family.sample:
     n, prompt_NxP = runs.grid_conditions(one)
-    x_NxL = runs.sampler(one)(state, core.fold(one.key, 'grid'), prompt_NxP, n)   # as the loop's samples/step_N.txt
-    caption = f'Each goes on from the first {prompt_NxP.shape[1]} tokens of a held-out text.'
-    return [{'title': 'Samples', 'caption': caption, 'text': text.RULE.join(text.texts(x_NxL, spec.tokenizer))}]
+    x_NxL = runs.sampler(one)(state, core.fold(one.key, 'grid'), prompt_NxP, n)   # as the loop's samples/step_N
+    caption = {'text': '', 'molecule': 'The first that are molecules. ',
+               'music': f'Time across, pitch up, a line at every C{"; " + music.COLOUR_NAMES if spec.tokenizer == "voices" else ""}. '}[spec.modality]
+    if prompt_NxP is not None:
+      caption += f'Each goes on from the first {prompt_NxP.shape[1]} tokens of a held-out {"text" if spec.modality == "text" else "piece"}.'
+    if spec.modality == 'text':
+      return [{'title': 'Samples', 'caption': caption, 'text': text.RULE.join(text.texts(x_NxL, spec.tokenizer))}]
+    return [picture('Samples', caption, x_NxL, 1, spec)]
   plane = tuple(spec.shape) == (2,)
   if family.sample is None or not (plane or len(spec.shape) == 3 and spec.shape[-1] in (1, 3)):
     return []
@@ -132,8 +132,8 @@ def neighbours(one, x_N) -> dict:
   return picture('Nearest training images', caption, np.concatenate(pairs), columns)
 
 
-def picture(title, caption, x, columns) -> dict:
+def picture(title, caption, x, columns, spec=data.Spec(())) -> dict:   # noqa: B008  a Spec is a tuple
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'x.png'
-    image.save(path, x, columns)
+    modalities.save(path, x, spec, columns)
     return {'title': title, 'caption': caption, 'png': path.read_bytes()}

@@ -315,10 +315,10 @@ def held_out(run: Run, split: str, n: int) -> dict:
 def grid_conditions(run: Run) -> tuple[int, np.ndarray | None]:
   """How many samples a grid has, and their labels, a row a class, or held-out captions or images, or the first quarters of held-out texts."""
   rows, columns = run.config.sample_rows, run.config.sample_columns
-  text = run.spec.modality == 'text'
-  if run.spec.words or run.spec.paired or text:
+  goes_on = run.spec.modality in ('text', 'music')
+  if run.spec.words or run.spec.paired or goes_on:
     seen = held_out(run, 'validation', rows * columns)
-    asked = seen['x'][:, :max(1, run.spec.shape[0] // 4)] if text else seen['condition']
+    asked = seen['x'][:, :max(1, run.spec.shape[0] // 4)] if goes_on else seen['condition']
     return rows * columns, asked[np.arange(rows * columns) % len(asked)]
   if not run.spec.classes:
     return rows * columns, None

@@ -1,8 +1,9 @@
-"""Draws from a trained run, into a picture or a text. Sample i depends on --seed and i alone.
+"""Draws from a trained run, into a picture, a text or a piece of music. Sample i depends on --seed and i alone.
 
   python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--columns=10] [--config.sample.FIELD=VALUE ...]
   python -m gen_jax.sample --workdir=runs/a --out=grid.png --label=3          (or --caption='red heart')
   python -m gen_jax.sample --workdir=runs/a --out=texts.txt --prompt='ROMEO:' --num=4 [--stop='JULIET:'] [--stream=True]
+  python -m gen_jax.sample --workdir=runs/a --out=x.mid --prompt=begins.musicxml      (or --out=x.musicxml, x.wav, x.png)
   python -m gen_jax.sample --workdir=runs/a --out=grid.png --edit=inpaint --image=x.png --mask=mask.png
 
 Without --label a class-conditional run draws the classes in turn, without --caption a captioned one whatever it likes. A run of several seeds
@@ -70,8 +71,8 @@ def main(argv):
   if flags.edit == 'translate':
     flags.num = 1   # nothing is drawn
   out = pathlib.Path(flags.out)
-  if out.suffix != (suffix := modalities.of(run.spec).SUFFIX):
-    raise core.InputError(f'--out={out}: a file of {run.spec.modality} ends in {suffix}')
+  if out.suffix not in (suffixes := modalities.of(run.spec).SUFFIXES):
+    raise core.InputError(f'--out={out}: a file of {run.spec.modality} ends in {" or ".join(suffixes)}')
   one = runs.alone(run)
   condition = asked(flags, run.spec)
   draw = editor(one, flags) if flags.edit else runs.sampler(one)
@@ -93,12 +94,10 @@ def asked(flags, spec) -> np.ndarray | None:
   if flags.label != -1 and not 0 <= flags.label < spec.classes:
     raise core.InputError(f'--label={flags.label}: the classes are 0 to {spec.classes - 1}' if spec.classes
                           else f'--label={flags.label}: this run knows no classes')
-  if flags.prompt and spec.modality not in ('text', 'molecule'):
-    raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text')
+  if flags.prompt and not spec.tokenizer:
+    raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text, music or molecules')
   if flags.prompt:
-    if new := text.untold(flags.prompt, spec.tokenizer):
-      raise core.InputError(f'--prompt: the run has no tokens for {new!r}')
-    prompt = modalities.of(spec).tokens(flags.prompt, spec.tokenizer)
+    prompt = modalities.of(spec).prompt(flags.prompt, spec.tokenizer)
     if len(prompt) >= spec.shape[0]:
       raise core.InputError(f'--prompt has {len(prompt)} tokens: with what follows the model sees {spec.shape[0]}')
     return np.tile(prompt, (flags.num, 1))

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from processes import ROOT, SMALL, edit, finish, start
 
-from gen_jax import blind, checkpoint, cli, data, evaluate, manifest, replay, run, sample, train
+from gen_jax import blind, checkpoint, cli, core, data, evaluate, manifest, replay, run, sample, train
 from gen_jax import config as configs
 from gen_jax.data import mnist
-from gen_jax.modalities import image, text
+from gen_jax.modalities import image, music, text
 
 CONFIG = f'--config={ROOT}/configs/gaussians_gan.py:smoke'
 
@@ -257,6 +257,24 @@ def test_a_text(fails, tmp_path, capsys):
   assert sample.main([*flags[:2], '--num=1', '--prompt=to be', '--stream=True', f'--stop={stop}']) == 0
   assert (tmp_path / 'x.txt').read_text() == capsys.readouterr().out.split('1 samples')[0] == f'to be{said[0][5:].split(stop)[0]}\n'
   assert 'shows one text' in fails(sample.main, *flags, '--stream=True')
+
+
+def test_a_piece_of_music(fails, tmp_path, monkeypatch):
+  config = configs.variant(configs.base('rolls', 'autoregressive', 'transformer', model={}), 'smoke')
+  made = run.build(config, data.Spec((20,), bounded=False, modality='music', tokenizer='roll'))
+  monkeypatch.setattr(run, 'load', lambda workdir, change: (made, core.TrainState(3, {}, {}, {}, {}, {})))
+  monkeypatch.setattr(run, 'sampler', lambda one: lambda state, key, prompt_NxP, n: np.pad(prompt_NxP, ((0, 0), (0, 20 - prompt_NxP.shape[1]))))
+  configs.save(made.config, tmp_path / 'config.json')
+  begins, workdir, out = np.zeros((3, 88), bool), f'--workdir={tmp_path}', f'--out={tmp_path}/x.mid'
+  begins[:, [40, 44]] = begins[1, 47] = True
+  music.save(tmp_path / 'begins.musicxml', [music.from_roll(begins)], 1, 'roll')
+  music.save(tmp_path / 'long.mid', [music.from_roll(begins.repeat(3, axis=0))], 1, 'roll')
+  assert 'a file of music ends in .mid or .musicxml or .wav or .png' in fails(sample.main, workdir, f'--out={tmp_path}/x.txt')
+  assert '--prompt has 31 tokens: with what follows the model sees 20' in fails(sample.main, workdir, out, f'--prompt={tmp_path}/long.mid')
+  assert 'nowhere.mid can not be read' in fails(sample.main, workdir, out, f'--prompt={tmp_path}/nowhere.mid')
+  assert sample.main([workdir, out, '--num=2', f'--prompt={tmp_path}/begins.musicxml']) == 0
+  found = music.to_roll(music.prompt(tmp_path / 'x.mid', 'roll'))
+  np.testing.assert_array_equal(found, np.concatenate([begins, np.zeros((5, 88)), begins]))
 
 
 def test_evaluate_refuses(fails, workdir):

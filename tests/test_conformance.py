@@ -28,8 +28,8 @@ OFFSET = "discriminator['Dense_0']['bias']"
 KEEPS_ITS_START = {'gaussians_gan': OFFSET, 'mnist_acgan': OFFSET, 'mnist_r3gan': OFFSET, 'mnist_wgan_gp': OFFSET}
 
 # What grows, which the mlp does not, is in tests/families/test_gan.py; what differs from mnist_diffusion in its target alone in test_diffusion.py;
-# what needs a trained run in tests/transforms/test_rewarded.py.
-ELSEWHERE = {'text_reward', 'mnist_progressive', 'mnist_flow', 'fashion_mnist_flow', 'mnist_consistency', 'fashion_mnist_consistency'}
+# what needs a trained run in tests/transforms/test_rewarded.py; rolls_gpt is text_gpt of several documents a sequence: tests/data/test_rolls.py.
+ELSEWHERE = {'text_reward', 'rolls_gpt', 'mnist_progressive', 'mnist_flow', 'fashion_mnist_flow', 'mnist_consistency', 'fashion_mnist_consistency'}
 
 
 @functools.cache
@@ -37,7 +37,7 @@ def _spec(options: str) -> data.Spec:
   o = json.loads(options)
   if o['name'] == 'emoji':   # which are not on every machine: examples of their kinds, and small
     return data.Spec((16, 16, 3), paired=bool(o['other']), **(dict(words=('blue', 'green', 'red'), length=4) if o['captions'] else {}))
-  if o['name'] in ('molecules', 'text'):   # of a file; molecules play the same game
+  if o['name'] in ('text', 'molecules', 'chorales'):   # of files; tokens of each make the same game
     return data.Spec((9,), bounded=False, modality='text', tokenizer=text.characters(['abcdefgh'], 0).to_str())
   return data.make(ConfigDict({'data': json.loads(options)}).lock(), 'train').spec
 

@@ -139,7 +139,7 @@ def test_the_list(package, cache, capsys):
 
 def test_unknown_names_and_none_are_refused(capsys):
   assert fetch.main(['imagenet']) == 2
-  assert capsys.readouterr().err == "error: no data set 'imagenet': there are fashion_mnist, mnist, emoji, moses\n"
+  assert capsys.readouterr().err == "error: no data set 'imagenet': there are fashion_mnist, mnist, emoji, moses, chorales\n"
   with pytest.raises(SystemExit) as e:
     fetch.main([])
   assert e.value.code == 2

@@ -14,8 +14,9 @@ from processes import ENVIRONMENT, SMALL, left
 from tensorboardX.proto import event_pb2
 
 from gen_jax import config as configs
-from gen_jax import log
+from gen_jax import data, log, loop, run
 from gen_jax.config import base
+from gen_jax.modalities import music
 
 
 @pytest.fixture
@@ -101,3 +102,15 @@ def test_wandb_offline(tmp_path, config, monkeypatch):
   writer.close()
   run, = (tmp_path / 'wandb').glob('offline-run-*')
   assert any(p.suffix == '.wandb' for p in run.iterdir())
+
+
+def test_music_is_kept_to_be_heard_and_shown(tmp_path, monkeypatch):
+  x = np.tile(music.from_grid(music.PITCH + np.array([[72, 67, 60, 48]] * 4)), (2, 1))
+  game = run.build(base('chorales', 'autoregressive', 'transformer', model={}), data.Spec((17,), bounded=False, modality='music', tokenizer='voices'))
+  monkeypatch.setattr(run, 'grid_conditions', lambda game: (2, x[:, :4]))
+  monkeypatch.setattr(run, 'sampler', lambda game: lambda state, key, condition, n: x)
+  writer = log.Log(tmp_path, configs.plain(game.config), 0, 4)
+  loop._pictures(game, tmp_path, writer)(None, 4)
+  writer.close()
+  assert {path.name for path in (tmp_path / 'samples').iterdir()} == {'step_4.mid', 'step_4.png'}
+  assert [v.image.width for e in events(tmp_path / 'events') for v in e.summary.value if v.HasField('image')] == [4 * 8]

@@ -16,7 +16,7 @@ from toys import KEYS
 from gen_jax import config as configs
 from gen_jax import core, data, evaluate, pictures, report, run
 from gen_jax.data import mnist
-from gen_jax.modalities import text
+from gen_jax.modalities import music, text
 
 
 def built(family, spec=mnist.SPEC, **options):
@@ -210,3 +210,13 @@ def test_what_a_run_writes(one, tmp_path):
   assert len(said) == len(prompts) and all(a.startswith(b) for a, b in zip(said, prompts))
   html = report.html([{**one, 'pictures': [entry]}])
   assert '&lt;' in html and '<b>' not in html and 'first 4 tokens' in html
+
+
+def test_what_a_run_of_music_plays(monkeypatch):
+  spec = data.Spec((17,), bounded=False, modality='music', tokenizer='voices')
+  x = np.tile(music.from_grid(music.PITCH + np.array([[72, 67, 60, 48]] * 4)), (3, 1))
+  monkeypatch.setattr(run, 'grid_conditions', lambda one: (3, x[:, :4]))
+  monkeypatch.setattr(run, 'sampler', lambda one: lambda state, key, prompt_NxP, n: x)
+  config = configs.variant(configs.base('chorales', 'autoregressive', 'transformer', model={}), 'smoke')
+  entry, = pictures.make(run.build(config, spec), None)
+  assert Image.open(io.BytesIO(entry['png'])).size[0] == 4 * 8 and 'first 4 tokens of a held-out piece' in entry['caption']

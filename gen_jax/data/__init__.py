@@ -32,7 +32,7 @@ class Spec(NamedTuple):
   length: int = 0
   paired: bool = False       # batch['condition'] holds an image like x and stored like it, to be translated into it
   modality: str = 'image'    # the module of gen_jax.modalities that makes files of x
-  tokenizer: str = ''        # x is of tokens, stored as uint16: what the modality reads them by, of text the tokenizer's JSON
+  tokenizer: str = ''        # x is of tokens, stored as uint16: what the modality reads them by, of text the tokenizer's JSON, of music its encoding
 
 
 class Source(NamedTuple):

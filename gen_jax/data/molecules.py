@@ -22,6 +22,7 @@ FILES = ('train.csv.gz', 'test.csv.gz')   # of MOSES
 
 def make(options, split) -> data.Source:
   """x uint16 [n, length]: END, a molecule's characters, END, NOTHING. Raises InputError for what is no SMILES in a file of one's own."""
+  molecule.chemistry()   # before a run needs it
   if options.path:
     parts, digest = _own(pathlib.Path(options.path))
   else:

@@ -23,10 +23,8 @@ def make(run, split):
 
   def told(said):
     """Whether the training set holds a SMILES."""
-    row = molecule.tokens(said, run.spec.tokenizer)
-    if len(row) >= run.spec.shape[0]:
-      return False
-    return bytes(np.pad(np.append(row, text.END), (0, run.spec.shape[0] - len(row) - 1)).astype(np.uint16)) in known
+    row = np.array([text.END, *text.tokens(said, run.spec.tokenizer), text.END], np.uint16)
+    return len(row) <= run.spec.shape[0] and bytes(np.pad(row, (0, run.spec.shape[0] - len(row)))) in known
 
   def evaluate(state, samples):
     from scipy.stats import wasserstein_distance  # slow to import

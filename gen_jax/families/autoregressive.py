@@ -1,6 +1,6 @@
 """Autoregressive models: each token's distribution given those before it, so that the likelihood is exact.
 
-Of text (data.text) the tokens are the tokenizer's. Of images they are the pixels' levels, row by row (van den Oord et al. 2016,
+Of text and of music the tokens are their modality's. Of images they are the pixels' levels, row by row (van den Oord et al. 2016,
 https://arxiv.org/abs/1601.06759), after one that says where an image begins, and of which class. The first token is given, never told.
 """
 import math

@@ -1,8 +1,9 @@
 """Arrays <-> files that people look at, read or hear: one file a modality, with
 
-SUFFIX                              of a file of examples
-save(path, x, columns, tokenizer)   writes it, whole or not at all
+SUFFIXES                            of files of examples; the first is of those that a run keeps, .png, where it is one, of those that it shows
+save(path, x, columns, tokenizer)   writes one, whole or not at all
 size(tokenizer)                     how many tokens there are, where x is of tokens
+prompt(given, tokenizer)            int32 [L], of what is to be gone on from, where x is of tokens
 """
 import os
 import pathlib
@@ -16,7 +17,7 @@ def of(spec):
 
 
 def save(path, x, spec, columns: int = 10):
-  """Writes examples as people see them: images in a grid, points as a plot, tokens as text."""
+  """Writes examples as people see them: images in a grid, points as a plot, tokens as text or music."""
   of(spec).save(path, x, columns, spec.tokenizer)
 
 

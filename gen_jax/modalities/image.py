@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 
 from gen_jax import core, modalities
 
-SUFFIX = '.png'
+SUFFIXES = ('.png',)
 GAP = 2   # white pixels between the images of a grid
 
 

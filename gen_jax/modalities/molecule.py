@@ -7,16 +7,20 @@ from gen_jax import core, modalities
 from gen_jax.modalities import text
 from gen_jax.modalities.text import size, texts  # noqa: F401  a modality of tokens has them
 
-SUFFIX = '.smi'
+SUFFIXES = ('.smi', '.png')
+SHOWN = 20   # molecules of a picture, at most
 
 
-def tokens(said: str, tokenizer: str) -> np.ndarray:
-  """int32 [1 + L], END first."""
-  return np.append(text.END, text.tokens(said, tokenizer)).astype(np.int32)
+def prompt(said: str, tokenizer: str) -> np.ndarray:
+  """The tokens of a SMILES' beginning, int32 [1 + L]. Raises InputError for characters that the tokenizer lacks."""
+  return np.append(text.END, text.prompt(said, tokenizer)).astype(np.int32)
 
 
 def save(path, x_NxL, columns: int, tokenizer: str):
-  """Writes one SMILES a line, whole or not at all."""
+  """Writes one SMILES a line, or a picture of the first that are molecules, whole or not at all."""
+  if str(path).endswith('.png'):
+    modalities.write(path, drawn(texts(x_NxL, tokenizer)))
+    return
   modalities.write(path, ''.join(f'{said}\n' for said in texts(x_NxL, tokenizer)).encode())
 
 
@@ -36,11 +40,11 @@ def parsed(said: list[str]) -> list:
   return [read(one) if one else None for one in said]
 
 
-def drawn(said: list[str], columns: int) -> bytes:
-  """A PNG with the molecules of SMILES in rows, those that are none as empty places."""
-  chemistry()
+def drawn(said: list[str]) -> bytes:
+  """A PNG of the first SHOWN SMILES that are molecules, five in a row."""
+  found = [one for one in parsed(said) if one is not None][:SHOWN]
   from rdkit.Chem import Draw
-  picture = Draw.MolsToGridImage(parsed(said), molsPerRow=columns, subImgSize=(180, 180), returnPNG=False)
+  picture = Draw.MolsToGridImage(found or [None], molsPerRow=5, subImgSize=(180, 180), returnPNG=False)
   file = io.BytesIO()
   picture.save(file, 'PNG')
   return file.getvalue()

@@ -8,7 +8,7 @@ import tokenizers
 
 from gen_jax import core, modalities
 
-SUFFIX = '.txt'
+SUFFIXES = ('.txt',)
 NOTHING, UNKNOWN, FIRST = 0, 1, 2   # padding, a word that the vocabulary lacks, the vocabulary's first word
 END = 2                             # of tokens: what stands between two documents, and before the first
 RULE = '\n' + '-' * 40 + '\n'       # between the texts of a file
@@ -81,6 +81,13 @@ def tokens(text: str, tokenizer: str) -> np.ndarray:
 def untold(text: str, tokenizer: str) -> str:
   """The characters of a text that the tokenizer lacks."""
   return ''.join(sorted({c for c in text if UNKNOWN in tokens(c, tokenizer)}))
+
+
+def prompt(said: str, tokenizer: str) -> np.ndarray:
+  """The tokens of a text, int32 [L]. Raises InputError for characters that the tokenizer lacks."""
+  if new := untold(said, tokenizer):
+    raise core.InputError(f'--prompt: the run has no tokens for {new!r}')
+  return tokens(said, tokenizer)
 
 
 def texts(x_N, tokenizer: str) -> list[str]:

@@ -28,7 +28,7 @@ def read(source):
   assert (x[:, 0] == text.END).all() and ((x == text.END).sum(-1) == 2).all()
   assert all((row[np.flatnonzero(row == text.END)[1] + 1:] == text.NOTHING).all() for row in x)
   found = text.texts(x, source.spec.tokenizer)
-  assert all((molecule.tokens(said, source.spec.tokenizer) == row[:len(said) + 1]).all() for said, row in zip(found, x))
+  assert all((molecule.prompt(said, source.spec.tokenizer) == row[:len(said) + 1]).all() for said, row in zip(found, x))
   return found
 
 
@@ -45,8 +45,9 @@ def test_a_file(make, tmp_path):
   assert len({source.spec for source in made}) == 1
   molecule.save(tmp_path / 'x.smi', made[0].take(np.arange(3))['x'], 10, made[0].spec.tokenizer)
   assert (tmp_path / 'x.smi').read_text().split() == OWN[:3]
-  picture = Image.open(io.BytesIO(molecule.drawn([*OWN[:5], 'C('], 3)))
-  assert picture.size == (540, 360) and np.asarray(picture).std() > 1
+  picture = Image.open(io.BytesIO(molecule.drawn(['C(', *OWN[:6]])))
+  assert picture.size == (900, 360) and np.asarray(picture).std() > 1
+  assert np.asarray(Image.open(io.BytesIO(molecule.drawn(['C('])))).std() == 0
 
 
 @pytest.mark.parametrize('content, options, said', [

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from scipy.io import savemat
 
 from gen_jax import checkpoint, config, core, data, evals, extractors, manifest, run
 from gen_jax.data import mnist
@@ -18,19 +19,21 @@ MODULES = {name: core.module('evals', name) for name in EVALUATORS}
 N = 130   # more than a call of the sampler takes, and no multiple of anything
 ROLES = {'gan': ('discriminator', 'generator'), 'vae': ('model',), 'classifier': ('model',), 'autoregressive': ('model',)}
 SPECS = {'mnist': mnist.SPEC, 'gaussians': data.Spec((2,), bounded=False)}
+FILES = {'text': 'story.txt', 'rolls': 'rolls.mat', 'molecules': 'own.smi'}
 
 
 def build(names, data_name='mnist', family='gan', extractor=None, condition='projection', **options) -> run.Run:
-  if data_name == 'text':
+  tokens = data_name in FILES
+  if tokens:
     family = 'autoregressive'
-  c = config.variant(config.base(data_name, family, 'transformer' if data_name == 'text' else 'mlp', **{role: {} for role in ROLES[family]}), 'smoke')
+  c = config.variant(config.base(data_name, family, 'transformer' if tokens else 'mlp', **{role: {} for role in ROLES[family]}), 'smoke')
   c = ConfigDict(c)
   c.network.width = 16
   if family == 'gan' and data_name == 'mnist':
     c.family.condition = condition
   c.frozen.extractor = extractor
-  if data_name == 'text':
-    c.data.path = str(data.directory() / 'story.txt')
+  if tokens:
+    c.data.path = str(data.directory() / FILES[data_name])
   c.update({'mesh': 'data=1', 'eval_examples': N, 'eval_few': False, 'evals': names, **options})
   return run.build(c.lock(), SPECS.get(data_name) or data.make(c, 'train').spec)
 
@@ -47,6 +50,8 @@ def folder(tmp_path_factory):
   """Where references lie, away from the user's; with evaluators that train no longer than they must."""
   path = tmp_path_factory.mktemp('data')
   (path / 'story.txt').write_text(' '.join(map(str, range(2000))))
+  (path / 'own.smi').write_text('CCO\n' * 40)
+  savemat(path / 'rolls.mat', dict.fromkeys(('traindata', 'validdata', 'testdata'), np.eye(5, 88)))
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv('GEN_JAX_DATA', str(path))
     patch.setattr(cas, 'STEPS', 1)
@@ -112,7 +117,7 @@ def test_an_evaluator_says_what_it_needs(name):
 
 
 def test_every_evaluator_is_tested(names, ruler):
-  assert set(names) | set(taken('gaussians', None)) | set(taken('text', None)) == set(EVALUATORS)
+  assert set(names).union(*(taken(source, None) for source in ('gaussians', 'text', 'rolls', 'molecules'))) == set(EVALUATORS)
 
 
 def test_numbers_are_finite_and_carry_the_rulers_name(names, measured, ruler):

@@ -20,7 +20,7 @@ def made(tmp_path):
 
 
 def tokens(said, spec):
-  rows = [np.append(molecule.tokens(one, spec.tokenizer), text.END)[:spec.shape[0]] for one in said]
+  rows = [np.array([text.END, *text.tokens(one, spec.tokenizer), text.END])[:spec.shape[0]] for one in said]
   return np.array([np.pad(row, (0, spec.shape[0] - len(row))) for row in rows])
 
 
