@@ -3,6 +3,8 @@
 Embeddings, weights and biases are N(0, 1), embeddings and hidden state of 32 numbers. A token is a number below `vocabulary`, written as such; END
 begins a sequence and is never drawn, so that all are of one length. Examples are iid, and the i-th is the same in a set of any size.
 """
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -30,8 +32,8 @@ def make(options, split) -> data.Source:
     raise core.InputError(f'data.vocabulary={o.vocabulary} must be in [1, {2**16 - FIRST}], data.length={o.length} and data.size={o.size} at least 1')
   n = o.size if split == 'train' else max(1, o.size // 5)
   key = core.fold(core.fold(jax.random.key(o.oracle), 'examples'), split)
-  draw = jax.jit(lambda positions: sample(weights(o), core.per_example(key, positions), o.length))
-  x = np.concatenate([draw(np.arange(i, i + AT_ONCE)) for i in range(0, n, AT_ONCE)])[:n]
+  w = weights(o)
+  x = np.concatenate([sample(w, core.per_example(key, np.arange(i, i + AT_ONCE)), o.length) for i in range(0, n, AT_ONCE)])[:n]
   return data.from_arrays(x.astype(np.uint16), None, data.Spec((1 + o.length,), bounded=False, modality='text', tokenizer=numbers(o.vocabulary)))
 
 
@@ -60,6 +62,7 @@ def step(w, x_B, carry):
   return h_BxF @ w['out'] + w['out_bias'][None], (c_BxF, h_BxF)
 
 
+@functools.partial(jax.jit, static_argnames='length')
 def sample(w, keys_N, length: int):
   """int32 [N, 1 + length]"""
   n, V = len(keys_N), len(w['out_bias'])

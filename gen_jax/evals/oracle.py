@@ -1,8 +1,9 @@
 """How likely samples are under the random LSTM that made the data (data.oracle), NLL-oracle: Yu et al. 2017, https://arxiv.org/abs/1609.05473, eq. 9.
 
 In nats a token, the mean over the tokens of a sequence and over sequences, as published: log 5000 = 8.52 is what a token costs where all are
-as likely, so that the 9 or so of maximum likelihood can't be the sum over 20. Beside it the oracle's own, its entropy: what lies below it is likelier than the
-oracle's samples, as of any model at a low temperature, and no better for that. NLL-gen is `score`'s `nats_per_token` on held-out data.
+as likely, so that the 9 or so of maximum likelihood can't be the sum over 20. Beside it the oracle's own, its entropy: what lies below it is
+likelier than the oracle's samples, as of any model at a low temperature, and no better for that. NLL-gen is `score`'s `nats_per_token` on
+held-out data.
 """
 import jax
 import numpy as np

@@ -2,8 +2,8 @@
 
 seqgan: to write is a policy, whose reward is the discriminator's probability that the whole text is real; what a token is worth is the mean reward of
 texts that complete the prefix which ends with it (Yu et al. 2017, https://arxiv.org/abs/1609.05473), less a baseline (Williams 1992).
-relgan: tokens are relaxed by Gumbel noise to weights of them all (Jang et al. 2017, https://arxiv.org/abs/1611.01144), through which the gradient
-of a relativistic loss flows, at a temperature that falls from 1 (Nie et al. 2019, https://openreview.net/forum?id=rJedV3R5tm).
+relgan: tokens are relaxed to weights of them all (`decoding.relaxed`), through which the gradient of a relativistic loss flows, at a temperature
+that falls from 1 (Nie et al. 2019, https://openreview.net/forum?id=rJedV3R5tm).
 
 A text goes on from the first token of a real one as far as END, and is compared with real ones so far. Roles: discriminator, model (the generator, of
 the name it has as an autoregressive model: `config.init_from` starts it from one).
@@ -24,7 +24,7 @@ DEFAULTS = dict(
     features=64,                # of each layer of the discriminator
 )
 SAMPLE = decoding.DEFAULTS
-WINDOWS = (1, 2, 3, 4)          # tokens that a filter sees
+WINDOWS = (2, 4)                # tokens that a filter sees
 KEPT = .9                       # of the baseline, a turn
 # In play the policy is the model as it is, whatever config.sample says.
 PLAIN = ConfigDict(decoding.DEFAULTS)
@@ -84,33 +84,22 @@ def make(config, spec) -> core.Family:
     return written(params, core.fold(keys_B, 'text'), first_BxL)
 
   def relaxed(params, state, batch, keys_B):
-    """The same with weights of all tokens for each that follows the first, [B, length - 1, V]: nearly one-hot when the temperature has fallen.
+    """The same with weights of all tokens for each that follows the first, [B, length - 1, V]."""
+    temperature = o.temperature**(state.step / config.steps)
+    drawn_BxT, soft_BxTxV = decoding.relaxed(decoding.stepper(G, params), G.empty(len(keys_B), length), core.fold(keys_B, 'text'), batch['x'][:, 0],
+                                             length, never_V, temperature)
+    return jnp.where(ended(drawn_BxT)[..., None], jax.nn.one_hot(text.NOTHING, vocabulary)[None, None], soft_BxTxV)
 
-    The next token's network sees the one drawn, its gradient as if it were the weights (Bengio et al. 2013, https://arxiv.org/abs/1308.3432).
-    """
-    keys_B, temperature = core.fold(keys_B, 'text'), o.temperature**(state.step / config.steps)
-
-    def one(carry, i):
-      token_BxV, cache = carry
-      logits_Bx1xV, cache = G.apply({'params': params}, token_BxV[:, None], cache=cache)
-      gumbel_BxV = jax.vmap(lambda key: jax.random.gumbel(key, (vocabulary,)))(core.fold(keys_B, i))
-      soft_BxV = jax.nn.softmax((allowed(logits_Bx1xV[:, 0]) + gumbel_BxV) / temperature)
-      drawn_B = soft_BxV.argmax(-1)
-      hard_BxV = jax.nn.one_hot(drawn_B, vocabulary)
-      return (hard_BxV + (soft_BxV - jax.lax.stop_gradient(soft_BxV)), cache), (drawn_B, soft_BxV)
-    first_BxV = jax.nn.one_hot(batch['x'][:, 0], vocabulary)
-    _, (drawn_TxB, soft_TxBxV) = jax.lax.scan(one, (first_BxV, G.empty(len(keys_B), length)), jnp.arange(length - 1))
-    nothing_V = jax.nn.one_hot(text.NOTHING, vocabulary)
-    return jnp.where(ended(drawn_TxB.T)[..., None], nothing_V[None, None], soft_TxBxV.swapaxes(0, 1))
-
-  def real(batch):
-    told_BxT = batch['x'][:, 1:]
-    return jnp.where(ended(told_BxT), text.NOTHING, told_BxT)
+  def both(params, batch, fake):
+    """Logits of the real texts and of those in the same form, [B] each."""
+    told_BxT = jnp.where(ended(batch['x'][:, 1:]), text.NOTHING, batch['x'][:, 1:])
+    told = told_BxT if fake.ndim == 2 else jax.nn.one_hot(told_BxT, vocabulary)
+    return jnp.split(judge(params, jnp.concatenate([told, fake])), 2)
 
   def discriminator_loss(own, state, batch, keys_B, key):
     params = state.params['model']
     fake = fresh(params, state, batch, keys_B)[:, 1:] if o.game == 'seqgan' else relaxed(params, state, batch, keys_B)
-    real_B, fake_B = judge(own, real(batch)), judge(own, fake)
+    real_B, fake_B = both(own, batch, fake)
     return adversarial.discriminator(real_B, fake_B), core.Aux({'real': real_B, 'fake': fake_B, 'gap': real_B - fake_B})
 
   def rewards(own, state, x_BxL, keys_B):
@@ -136,9 +125,8 @@ def make(config, spec) -> core.Family:
     return jax.tree.map(lambda old, new: KEPT * old + (1 - KEPT) * new, variables, statistics)
 
   def relaxed_loss(own, state, batch, keys_B, key):
-    judged = lambda tokens: judge(state.params['discriminator'], tokens)
-    fake_B = judged(relaxed(own, state, batch, keys_B))
-    return adversarial.generator(judged(real(batch)), fake_B), core.Aux({'fake': fake_B})
+    real_B, fake_B = both(state.params['discriminator'], batch, relaxed(own, state, batch, keys_B))
+    return adversarial.generator(real_B, fake_B), core.Aux({'fake': fake_B}, {})
 
   def sample(state, keys_N, condition_N=None):
     """[N, length] tokens that go on from condition_N, [N, P] tokens with NOTHING behind, or from END."""
