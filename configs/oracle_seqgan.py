@@ -8,7 +8,8 @@ from gen_jax.config import base, variant
 
 
 def get_config(arg=''):
-  config = base('oracle', 'textgan', 'recurrent', discriminator=dict(learning_rate=1e-3, turns=2), model=dict(learning_rate=1e-3, clip=5.))
+  config = base('oracle', 'textgan', 'recurrent', discriminator=dict(learning_rate=1e-3, turns=5),
+                model=dict(learning_rate=1e-3, clip=5., warmup=20))
   config.update(steps=200, batch_size=64, log_every=10, sample_every=100, checkpoint_every=50, sample_columns=1, evals='oracle,score')
   config.network.width = 32
   return variant(config, arg)

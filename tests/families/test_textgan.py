@@ -24,7 +24,7 @@ def make(spec=SPEC, sample=(), **family):
 
 def start(family):
   """A state away from the start, where all texts are nearly as likely and as real."""
-  state = core.create(family, jax.random.key(0, impl=KEYS), {'x': np.zeros((1, *SPEC.shape), np.int32)})
+  state = jax.jit(lambda: core.create(family, jax.random.key(0, impl=KEYS), {'x': np.zeros((1, *SPEC.shape), np.int32)}))()
   return state.replace(params=jax.tree.map(lambda p: 2 * p if p.ndim > 1 else p, state.params))
 
 
