@@ -8,7 +8,7 @@ from gen_jax.config import base, variant
 
 
 def get_config(arg=''):
-  config = base('oracle', 'textgan', 'recurrent', discriminator=dict(learning_rate=1e-4), model=dict(learning_rate=1e-4, clip=5.))
+  config = base('oracle', 'textgan', 'recurrent', discriminator=dict(learning_rate=1e-3), model=dict(learning_rate=1e-3, clip=5.))
   config.update(steps=400, batch_size=64, log_every=10, sample_every=200, checkpoint_every=50, sample_columns=1, evals='oracle,score')
   config.network.width = 32
   config.family.game = 'relgan'
