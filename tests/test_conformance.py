@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from toys import KEYS, close
 
 from gen_jax import checkpoint, config, core, data, run
+from gen_jax.data import oracle
 from gen_jax.modalities import text
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -25,11 +26,14 @@ MODULES = [(kind, path.stem) for kind in ('data', 'evals', 'families', 'networks
            for path in sorted((ROOT / 'gen_jax' / kind).glob('[a-z]*.py'))]
 # Parameters whose gradient is zero by design: a critic's offset, where only differences of its outputs count (hinge: within the margin).
 OFFSET = "discriminator['Dense_0']['bias']"
-KEEPS_ITS_START = {'gaussians_gan': OFFSET, 'mnist_acgan': OFFSET, 'mnist_r3gan': OFFSET, 'mnist_wgan_gp': OFFSET}
+KEEPS_ITS_START = {'gaussians_gan': OFFSET, 'mnist_acgan': OFFSET, 'mnist_r3gan': OFFSET, 'mnist_wgan_gp': OFFSET,
+                   'oracle_relgan': "discriminator['logit']['bias']"}
 
 # What grows, which the mlp does not, is in tests/families/test_gan.py; what differs from mnist_diffusion in its target alone in test_diffusion.py;
-# what needs a trained run in tests/transforms/test_rewarded.py; rolls_gpt is text_gpt of several documents a sequence: tests/data/test_rolls.py.
-ELSEWHERE = {'text_reward', 'rolls_gpt', 'mnist_progressive', 'mnist_flow', 'fashion_mnist_flow', 'mnist_consistency', 'fashion_mnist_consistency'}
+# what needs a trained run in tests/transforms/test_rewarded.py; rolls_gpt is text_gpt of several documents a sequence (tests/data/test_rolls.py) and
+# oracle_mle its game; what rolls out texts, which takes long to compile, is in test_textgan.py.
+ELSEWHERE = {'text_reward', 'rolls_gpt', 'oracle_mle', 'oracle_seqgan', 'mnist_progressive', 'mnist_flow', 'fashion_mnist_flow', 'mnist_consistency',
+             'fashion_mnist_consistency'}
 
 
 @functools.cache
@@ -39,6 +43,8 @@ def _spec(options: str) -> data.Spec:
     return data.Spec((16, 16, 3), paired=bool(o['other']), **(dict(words=('blue', 'green', 'red'), length=4) if o['captions'] else {}))
   if o['name'] in ('text', 'molecules', 'chorales'):   # of files; tokens of each make the same game
     return data.Spec((9,), bounded=False, modality='text', tokenizer=text.characters(['abcdefgh'], 0).to_str())
+  if o['name'] == 'oracle':   # fewer numbers
+    return data.Spec((5,), bounded=False, modality='text', tokenizer=oracle.numbers(5))
   return data.make(ConfigDict({'data': json.loads(options)}).lock(), 'train').spec
 
 
@@ -388,7 +394,7 @@ def test_an_example_does_not_see_the_others(network):
 
 @of_each_network
 def test_a_cache_changes_nothing(network):
-  """What follows what is in it is what the whole sequence gives, however it is cut."""
+  """What follows what is in it is what the whole sequence gives, however it is cut, and whether a token is its number or one-hot."""
   for defaults in ({}, {'style': 'gpt2'}, {'groups': 2}, {'cell': 'gru'}):
     if not defaults.keys() <= config.defaults('networks', network).keys():
       continue
@@ -402,7 +408,7 @@ def test_a_cache_changes_nothing(network):
         params = net.init(jax.random.key(0), x)
         params = jax.tree.map(lambda p: p + .2 * jnp.sin(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), params)
         cache, found = net.empty(*x.shape), []
-        for part in np.split(x, [3, 4], axis=1):
+        for part in (x[:, :3], jax.nn.one_hot(x[:, 3:4], 7), x[:, 4:]):   # weights of all tokens do as well
           logits, cache = net.apply(params, part, cache=cache)
           found.append(logits)
         return jnp.concatenate(found, axis=1), net.apply(params, x)

@@ -33,3 +33,34 @@ def test_repetition_makes_what_is_there_less_likely():
   o = ConfigDict({**decoding.DEFAULTS, 'repetition': 2.})
   found = decoding.filtered(jnp.array(logits), np.array([[True, True, True, False, False]]), o)
   np.testing.assert_allclose(found, [[1., -2., 0., 1., -2.]])
+
+
+def test_inverse_draws_what_is_likely_as_often():
+  """Also where tokens do not fill a square of blocks, and never what can't be."""
+  p = np.array([.3, 0., .05, .15, .1, .25, .15])
+  x = np.asarray(jax.jit(decoding.inverse)(jax.random.split(jax.random.key(0), 20_000), jnp.broadcast_to(jnp.log(p), (20_000, 7))))
+  found = np.bincount(x, minlength=7) / len(x)
+  assert (np.abs(found - p) <= 5 * np.sqrt(p * (1 - p) / len(x))).all()
+
+
+def test_relaxed_tokens_are_drawn_from_the_softmax_and_differentiable():
+  """Of a chain whose next token depends on the last: the gradient of the last weights reaches the first step through the token between."""
+  p = np.array([[.2, .5, .3], [.1, .1, .8], [.6, .3, .1]])
+  n, never = 5000, np.zeros(3, bool)
+
+  @jax.jit
+  def both(table, temperature):
+    def run(bias):
+      def step(token_Nx1xV, i):
+        return token_Nx1xV @ table + jnp.where(i == 0, bias, 0.)[None, None], i + 1
+      return decoding.relaxed(step, 0, jax.random.split(jax.random.key(0), n), jnp.zeros(n, jnp.int32), 3, never, temperature)
+    drawn, soft = run(jnp.zeros(3))
+    return drawn, soft, jax.grad(lambda bias: run(bias)[1][:, 1, 0].mean())(jnp.zeros(3))
+  drawn, soft, gradient = both(jnp.log(p), .5)
+  np.testing.assert_array_equal(soft.argmax(-1), drawn)
+  np.testing.assert_allclose(soft.sum(-1), 1, rtol=1e-5)
+  found = np.bincount(np.asarray(drawn[:, 0] * 3 + drawn[:, 1]), minlength=9).reshape(3, 3) / n
+  expected = p[0][:, None] * p
+  assert (np.abs(found - expected) <= 5 * np.sqrt(expected * (1 - expected) / n)).all()
+  assert (np.abs(gradient) > 1e-3).all()
+  assert (both(jnp.log(p), .001)[1].max(-1) > .9).mean() > .99

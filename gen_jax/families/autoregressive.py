@@ -89,30 +89,18 @@ def make(config, spec) -> core.Family:
   def score(state, batch, keys_B):
     """log p of the tokens after the first, in nats, and the mean a token, or bits per dimension of an image's 256 levels."""
     logits_BxLxV, next_BxL, there_BxL = told(state.averaged('model'), tokens(batch, keys_B))
-    nats_BxL = optax.softmax_cross_entropy_with_integer_labels(logits_BxLxV, next_BxL) * there_BxL
-    found = {'log_likelihood' + ('' if spec.tokenizer else f'_{o.binarize or "8bit"}'): -nats_BxL.sum(-1)}
     if spec.tokenizer:
-      return {**found, 'nats_per_token': nats_BxL.sum(-1) / jnp.maximum(there_BxL.sum(-1), 1)}
+      return losses.of_text(logits_BxLxV, next_BxL, there_BxL)
+    nats_BxL = optax.softmax_cross_entropy_with_integer_labels(logits_BxLxV, next_BxL)
+    found = {f'log_likelihood_{o.binarize or "8bit"}': -nats_BxL.sum(-1)}
     return found if o.binarize else {**found, 'bits_per_dim_8bit': nats_BxL.mean(-1) / math.log(2)}
 
   def sample(state, keys_N, condition_N=None):
     """x_N; of text, [N, L] tokens that go on from condition_N, [N, P] tokens with NOTHING behind, or from END."""
-    params, n = {'params': state.averaged('model')}, len(keys_N)
+    n = len(keys_N)
     start_NxP = first(condition_N, n) if levels else jnp.full((n, 1), text.END) if condition_N is None else condition_N
-    if start_NxP.shape[1] > length:
-      raise core.InputError(f'a prompt of {start_NxP.shape[1]} tokens is longer than the {length} that the model sees')
-    nothing = -1 if levels else text.NOTHING
-    given_NxL = jnp.pad(start_NxP, ((0, 0), (0, length - start_NxP.shape[1])), constant_values=nothing)
-
-    end = None if levels else text.END
-
-    def step(tokens_Nx1, cache):
-      logits_Nx1xV, cache = network.apply(params, tokens_Nx1, cache=cache)
-      return of_levels(logits_Nx1xV), cache
-    if sampling.beams > 1:
-      x_NxL = decoding.beams(step, network.empty(n * sampling.beams, length), given_NxL, never_V, sampling, nothing, end)
-    else:
-      x_NxL = decoding.generate(step, network.empty(n, length), keys_N, given_NxL, never_V, sampling, nothing, end)
+    nothing, end = (-1, None) if levels else (text.NOTHING, text.END)
+    x_NxL = decoding.sample(network, state.averaged('model'), keys_N, start_NxP, length, never_V, sampling, nothing, end, of_levels)
     return x_NxL[:, 1:].reshape(n, *spec.shape).astype(jnp.float32) * (2 / (levels - 1)) - 1 if levels else x_NxL
 
   return core.Family(init, {'model': optimizers.role(config.roles.model, config.steps, loss)}, sample, score)

@@ -18,7 +18,8 @@ class Parts(NamedTuple):
   encoder: nn.Module | None = None     # x_BxHxWxC or x_BxD -> h_BxF, or [B, h, w, F]
   decoder: nn.Module | None = None     # z_BxZ, or [B, h, w, Z] -> x, before any squashing; its field `channels` says how many C are made
   denoiser: nn.Module | None = None    # (x_B, level_B, condition_BxE or None) -> as x, with `channels`; level_B is log(sigma / alpha) of x's noise
-  causal: nn.Module | None = None      # (tokens_BxL, ...) -> logits [B, L, vocabulary], each of what comes before; with a cache (transformer)
+  causal: nn.Module | None = None      # (tokens_BxL, ...) -> logits [B, L, vocabulary], each of what comes before; with a cache (transformer).
+                                       # Tokens may be weights of them all, [B, L, vocabulary] (`mixed`)
 
 
 def make(options, spec, *parts: str) -> list[nn.Module]:
@@ -66,6 +67,11 @@ def drop(h_B, keys_B, name: str, rate: float):
     return h_B
   kept_B = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, h_B.shape[1:]))(core.fold(keys_B, name))
   return jnp.where(kept_B, h_B / (1 - rate), 0)
+
+
+def mixed(embed: nn.Embed, tokens):
+  """[B, L, F]: the embeddings of tokens [B, L], or of weights of all tokens [B, L, V] their mixture: of one-hot ones, the same."""
+  return embed(tokens) if tokens.ndim == 2 else tokens.astype(embed.dtype) @ embed.embedding.astype(embed.dtype)
 
 
 def embed(level_B, size: int):

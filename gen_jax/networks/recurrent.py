@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import core
-from gen_jax.networks import Parts, drop
+from gen_jax.networks import Parts, drop, mixed
 
 DEFAULTS = dict(width=256, layers=1, cell='lstm', dropout=0., dtype='float32')
 CELLS = {'lstm': nn.OptimizedLSTMCell, 'gru': nn.GRUCell}
@@ -35,11 +35,12 @@ class Recurrent(nn.Module):
   @nn.compact
   def __call__(self, tokens_BxL, document_BxL=None, keys_B=None, cache: Any = None):
     """As a transformer's (networks.transformer): logits [B, L, vocabulary], with a cache (logits, cache)."""
-    B, L = tokens_BxL.shape
+    B, L = tokens_BxL.shape[:2]
     fresh_BxL = jnp.zeros((B, L), bool) if document_BxL is None else jnp.diff(document_BxL, axis=1, prepend=document_BxL[:, :1]) != 0
     before = self.empty(B, L) if cache is None else cache
     scan = nn.scan(Step, variable_broadcast='params', split_rngs={'params': False}, in_axes=1, out_axes=1)
-    h_BxLxF, after = drop(nn.Embed(self.vocabulary, self.width, dtype=self.dtype)(tokens_BxL), keys_B, 'embed', self.dropout), []
+    embed = nn.Embed(self.vocabulary, self.width, dtype=self.dtype)
+    h_BxLxF, after = drop(mixed(embed, tokens_BxL), keys_B, 'embed', self.dropout), []
     for i, carry in enumerate(before):
       carry, h_BxLxF = scan(self.cell, self.width, self.dtype)(carry, (h_BxLxF, fresh_BxL))
       after.append(carry)

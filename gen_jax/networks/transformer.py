@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import core
-from gen_jax.networks import Parts, dot_general, drop
+from gen_jax.networks import Parts, dot_general, drop, mixed
 
 DEFAULTS = dict(
     width=128,
@@ -110,9 +110,10 @@ class Transformer(nn.Module):
   def __call__(self, tokens_BxL, document_BxL=None, keys_B=None, cache: Any = None):
     """Logits [B, L, vocabulary]; with a cache (`empty`), of tokens that follow those in it, and (logits, cache).
 
-    document_BxL: a number each document of the sequence; none sees another. keys_B: for dropout; None: there is none.
+    tokens_BxL: or weights of all tokens, [B, L, vocabulary] (`mixed`). document_BxL: a number each document of the sequence; none sees another.
+    keys_B: for dropout; None: there is none.
     """
-    B, L = tokens_BxL.shape
+    B, L = tokens_BxL.shape[:2]
     at = 0 if cache is None else cache['length']
     place_BxL = jnp.broadcast_to(at + jnp.arange(L), (B, L))
     if cache is None:
@@ -126,7 +127,7 @@ class Transformer(nn.Module):
       mask_BxLxM = (jnp.arange(M)[None, None] <= place_BxL[:, :, None])
     mask_BxLxM = jnp.broadcast_to(mask_BxLxM, (B, *mask_BxLxM.shape[1:]))
     embed = nn.Embed(self.vocabulary, self.width, embedding_init=INIT, dtype=self.dtype, name='embed')
-    h_BxLxF = embed(tokens_BxL)
+    h_BxLxF = mixed(embed, tokens_BxL)
     if self.style == 'gpt2':
       h_BxLxF += self.param('place', INIT, (self.length, self.width))[place_BxL].astype(h_BxLxF.dtype)
     h_BxLxF = drop(h_BxLxF, keys_B, 'embed', self.dropout)
