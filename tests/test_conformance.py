@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
-from toys import KEYS, close
+from toys import KEYS, close, weights
 
 from gen_jax import checkpoint, config, core, data, run
 from gen_jax.data import oracle
@@ -263,13 +263,18 @@ def losses(game, state, batch, positions):
   return {n: r.loss(state.params[n], state, batch, core.fold(keys, n), core.fold(key, n)) for n, r in game.family.roles.items()}
 
 
+@functools.cache
+def compiled_losses(name):
+  return jax.jit(functools.partial(losses, plain(name)[0]))
+
+
 @of_each_game
 def test_a_loss_is_of_one_example(name):
   """Where a role says so: what it loses on one example does not change with the others."""
   game, start, _ = plain(name)
   (a, b), state = (batch(game, seed, 4) for seed in range(2)), start(0)
   b = {k: np.concatenate([a[k][:1], v[1:]]) for k, v in b.items()}
-  f = jax.jit(functools.partial(losses, game))
+  f = compiled_losses(name)
   both = [f(state, *given) for given in ((a, np.array([0, 1, 2, 3])), (b, np.array([0, 7, 8, 9])))]
   for role, (loss, aux) in both[0].items():
     assert loss.shape == (4,) and 'loss' not in aux.metrics
@@ -283,9 +288,8 @@ def test_a_loss_is_of_one_example(name):
 @of_each_family
 def test_losses_are_the_same_without_jit(name):
   game, start, _ = plain(name)
-  f = functools.partial(losses, game)
   given = start(0), batch(game, 0, 4), np.arange(4)
-  close(f(*given), jax.jit(f)(*given))
+  close(losses(game, *given), compiled_losses(name)(*given))
 
 
 @of_each_family
@@ -376,19 +380,11 @@ def test_what_is_no_image_is_refused_or_made(network):
 def test_an_example_does_not_see_the_others(network):
   options = {'attention': True} if 'attention' in config.defaults('networks', network) else {}
   parts = [(net, given) for net, given, channels in networks(network, (8, 8, 1), **options) if channels in (None, 1)]
-
-  @jax.jit
-  def outputs(inputs):
-    found = []
-    for (net, _), given in zip(parts, inputs):
-      # Away from the start, where a denoiser gives zeros.
-      v = jax.tree.map(lambda p: p + .1 * jnp.sin(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), net.init(jax.random.key(0), *given))
-      moved = jax.tree.map(lambda a: jnp.concatenate([a[:1], a[1:] + 1]), given)
-      found.append([net.apply(v, *g) for g in (given, moved, jax.tree.map(lambda a: a[1:], given))])
-    return found
-  for whole, others, rest in outputs([given for _, given in parts]):
+  outputs = jax.jit(lambda inputs: [net.apply(weights(net.init, jax.random.key(0), *given), *mine) for (net, given), mine in zip(parts, inputs)])
+  of = lambda change: jax.device_get(outputs([jax.tree.map(change, given) for _, given in parts]))
+  for whole, others, turned in zip(of(lambda a: a), of(lambda a: np.concatenate([a[:1], a[1:] + 1])), of(lambda a: np.roll(a, 1, axis=0))):
     np.testing.assert_allclose(whole[0], others[0], atol=1e-5)
-    np.testing.assert_allclose(whole[1:], rest, atol=1e-5)
+    np.testing.assert_allclose(whole, np.roll(turned, -1, axis=0), atol=1e-5)
     assert (np.abs(whole[1:] - others[1:]) > 1e-3).any()
 
 
@@ -405,8 +401,7 @@ def test_a_cache_changes_nothing(network):
 
       @jax.jit
       def both(net=net, x=x):
-        params = net.init(jax.random.key(0), x)
-        params = jax.tree.map(lambda p: p + .2 * jnp.sin(jnp.arange(p.size, dtype=p.dtype)).reshape(p.shape), params)
+        params = jax.tree.map(jnp.asarray, weights(net.init, jax.random.key(0), x))
         cache, found = net.empty(*x.shape), []
         for part in (x[:, :3], jax.nn.one_hot(x[:, 3:4], 7), x[:, 4:]):   # weights of all tokens do as well
           logits, cache = net.apply(params, part, cache=cache)

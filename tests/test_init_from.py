@@ -56,7 +56,7 @@ def test_text_goes_on_with_its_tokenizer(tmp_path):
     (tmp_path / f'{name}.txt').write_text(letters * 300)
 
   def of(name, **options):
-    c = configured('autoregressive', 'transformer', 'text', **options)
+    c = configured('autoregressive', 'recurrent', 'text', **options)
     c.data.path, c.data.length = str(tmp_path / f'{name}.txt'), 9
     return c
   loop.train(of('a'), tmp_path / 'run')

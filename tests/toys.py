@@ -203,3 +203,14 @@ def close(a, b, tolerance=1e-5):
   for (path, x), y in zip(jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b)):
     assert x.shape == y.shape and x.dtype == y.dtype, (jax.tree_util.keystr(path), x.shape, y.shape, x.dtype, y.dtype)
     np.testing.assert_allclose(x, y, rtol=0, atol=tolerance * max(1e-2, np.abs(y).max(initial=0)), err_msg=jax.tree_util.keystr(path))
+
+
+def weights(init, *given):
+  """Numbers in the place of what init(*given) makes, away from a network's start, where a denoiser gives zeros; nothing is compiled for them."""
+  rng = np.random.default_rng(0)
+
+  def drawn(x):
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+      return np.zeros(x.shape, x.dtype)
+    return (rng.standard_normal(x.shape) / max(1, math.prod(x.shape[:-1]))**.5 + (x.ndim == 1)).astype(x.dtype)
+  return jax.tree.map(drawn, jax.eval_shape(init, *given))

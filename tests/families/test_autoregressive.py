@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toys import KEYS
+from toys import KEYS, weights
 
 from gen_jax import core, data
 from gen_jax.config import base
@@ -26,9 +26,7 @@ def make(spec, network=(), sample=(), **family):
   made = autoregressive.make(config, spec)
   made = made._replace(score=jax.jit(made.score))
   x = np.zeros((1, *spec.shape), np.float32 if spec.bounded else np.int32)
-  state = core.create(made, jax.random.key(0, impl=KEYS), {'x': x})
-  # Away from the start, where all tokens are nearly as likely.
-  return made, state.replace(params=jax.tree.map(lambda p: 8 * p if p.ndim > 1 else p, state.params))
+  return made, jax.tree.map(jnp.asarray, weights(lambda: core.create(made, jax.random.key(0, impl=KEYS), {'x': x})))
 
 
 def keys(n):
@@ -131,15 +129,15 @@ def test_enough_beams_find_the_likeliest_text_of_all(penalty):
 
 def test_one_after_another_is_all_at_once():
   """A text that is made a few tokens at a time, as `gen_jax.sample --stream` does."""
-  prompt = np.array([[A, B], [A, text.NOTHING], [C, D]])
+  prompt = np.array([[A, B], [A, text.NOTHING], [C, D]] * 8)
   whole, state = make(tokens(16))
   few, _ = make(tokens(16), sample={'tokens': 3})
   x, sample = np.pad(prompt, ((0, 0), (0, 14))), jax.jit(few.sample)
   for given in (2, 5, 8, 11, 14):
-    x = np.asarray(sample(state, keys(3), x))
+    x = np.asarray(sample(state, keys(24), x))
     assert x[:, given:].any() and not x[:, given + 3:].any()
-  x = np.asarray(sample(state, keys(3), x))
-  np.testing.assert_array_equal(x, jax.jit(whole.sample)(state, keys(3), prompt))
+  x = np.asarray(sample(state, keys(24), x))
+  np.testing.assert_array_equal(x, jax.jit(whole.sample)(state, keys(24), prompt))
 
 
 def test_at_temperature_zero_every_token_is_the_likeliest():
