@@ -146,7 +146,7 @@ def prompt(path, tokenizer: str) -> np.ndarray:
     raise core.InputError(f'{path} can not be read: {e.strerror}') from None
   library = music21()
   try:
-    # Not from, nor into, its cache of pickles.
+    # Not from, nor into, its cache, which runs what it reads.
     score = library.converter.parse(path, forceSource=True, storePickle=False)
     played = score_notes(score, tokenizer)
   except Exception as e:   # its parsers raise what Python does at the first wrong byte
