@@ -5,15 +5,12 @@
 
 Each run leaves results/ROW_SEED.json.
 """
-import argparse
-import json
 import pathlib
-import subprocess
-import sys
 
 import jax
 import numpy as np
 
+from experiments import study
 from gen_jax import core, data
 from gen_jax import run as runs
 from gen_jax.modalities import music, text
@@ -50,18 +47,11 @@ def measured(workdir, split: str) -> dict[str, float]:
   return {'tcn': (told - first) / (frames - len(x_NxL)), 'all': nats(x_NxL) / frames, 'frames': frames, 'pieces': len(x_NxL)}
 
 
-def one(row, seed, options):
-  path = HERE / 'results' / f'{row}_{seed}.json'
-  if path.exists():
-    return
+def one(row, seed, options) -> dict:
   workdir = options.runs / f'{row}_{seed}'
   changes = [f'--config.{change}' for change in (f'data.path={options.path}', f'seed={seed}', 'sample_every=0', *ROWS[row])]
-  subprocess.run([sys.executable, '-m', 'gen_jax.train', '--config=configs/rolls_gpt.py', f'--workdir={workdir}', *changes], check=True)
-  record = json.loads((workdir / 'manifest.json').read_text())
-  found = {'row': row, 'seed': seed, **{split: measured(workdir, split) for split in ('validation', 'test')},
-           'train_seconds': record['wall_seconds'], **{name: record[name] for name in ('parameters', 'jax', 'state_sha256', 'machine')}}
-  path.parent.mkdir(exist_ok=True)
-  path.write_text(json.dumps(found, indent=1) + '\n')
+  study.verb('train', '--config=configs/rolls_gpt.py', f'--workdir={workdir}', *changes)
+  return {**{split: measured(workdir, split) for split in ('validation', 'test')}, **study.record(workdir)}
 
 
 def table() -> str:
@@ -69,34 +59,11 @@ def table() -> str:
            '|---|---:|---:|---:|---:|---:|---:|']
   lines += [f'| {name}, published | | {nats:.2f} | | | | |' for name, nats in PUBLISHED.items()]
   for row in ROWS:
-    found = [json.loads(path.read_text()) for path in sorted((HERE / 'results').glob(f'{row}_[0-9].json'))]
-    if found:
-      cells = []
-      for split, name in (('test', 'tcn'), ('test', 'all'), ('validation', 'tcn')):
-        nats = [f[split][name] for f in found]
-        cells.append(f'{np.mean(nats):.3f}' + (f' ± {np.std(nats, ddof=1) / len(nats)**.5:.3f}' if len(nats) > 1 else ''))
-      seconds = [f['train_seconds'] for f in found]
-      lines.append(f'| `{row}` | {len(found)} | {" | ".join(cells)} | {np.median(seconds):.0f} ({min(seconds):.0f} to {max(seconds):.0f}) | '
-                   f'{found[0]["parameters"]:,} |')
+    if found := study.results(HERE, row):
+      cells = [study.cell([f[split][name] for f in found]) for split, name in (('test', 'tcn'), ('test', 'all'), ('validation', 'tcn'))]
+      lines.append(f'| `{row}` | {len(found)} | {" | ".join(cells)} | {study.seconds(found)} | {found[0]["parameters"]:,} |')
   return '\n'.join(lines)
 
 
-def main():
-  parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--path')
-  parser.add_argument('--rows', default=','.join(ROWS))
-  parser.add_argument('--seeds', type=int, default=3)
-  parser.add_argument('--runs', default='runs/jsb', type=pathlib.Path)
-  parser.add_argument('--table', action='store_true')
-  options = parser.parse_args()
-  if not options.table and not (options.path and pathlib.Path(options.path).is_file()):
-    sys.exit('--path=FILE: JSB_Chorales.mat')
-  if not options.table:
-    for seed in range(options.seeds):   # the rows in turn
-      for row in options.rows.split(','):
-        one(row, seed, options)
-  print(table())
-
-
 if __name__ == '__main__':
-  main()
+  study.main(__doc__, HERE, ROWS, one, table, path='JSB_Chorales.mat')

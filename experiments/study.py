@@ -1,0 +1,65 @@
+"""What studies share: rows under several seeds, of which each run leaves results/ROW_SEED.json, so that the same command goes on."""
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+
+RECORDED = ('parameters', 'jax', 'state_sha256', 'machine')
+
+
+def verb(name, *flags):
+  subprocess.run([sys.executable, '-m', f'gen_jax.{name}', *map(str, flags)], check=True)
+
+
+def record(workdir) -> dict:
+  """Of its manifest what a result tells."""
+  whole = json.loads((workdir / 'manifest.json').read_text())
+  return {'train_seconds': whole['wall_seconds'], **{name: whole[name] for name in RECORDED}}
+
+
+def metrics(folder) -> dict[str, float]:
+  """The means in the report of one run."""
+  return {name: value['mean'] for name, value in json.loads((folder / 'report.json').read_text())['runs'][0]['metrics'].items()}
+
+
+def results(here, row) -> list[dict]:
+  return [json.loads(path.read_text()) for path in sorted((here / 'results').glob(f'{row}_[0-9].json'))]
+
+
+def cell(values, digits: str = '.3f') -> str:
+  """The mean, and its standard error where there are several."""
+  return f'{np.mean(values):{digits}}' + (f' ± {np.std(values, ddof=1) / len(values)**.5:{digits}}' if len(values) > 1 else '')
+
+
+def seconds(found) -> str:
+  """Of training: the median, the least and the most."""
+  every = [f['train_seconds'] for f in found]
+  return f'{np.median(every):.0f} ({min(every):.0f} to {max(every):.0f})'
+
+
+def main(doc, here, rows, one, table, path='', **more):
+  """one: (row, seed, options) -> what its result holds; path: what the flag --path names, if there is one; more: other flags and their defaults."""
+  parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+  parser.add_argument('--rows', default=','.join(rows))
+  parser.add_argument('--seeds', type=int, default=3)
+  parser.add_argument('--runs', default=f'runs/{here.name}', type=pathlib.Path)
+  parser.add_argument('--table', action='store_true')
+  for name, default in {**({'path': ''} if path else {}), **more}.items():
+    parser.add_argument(f'--{name}', default=default)
+  options = parser.parse_args()
+  if unknown := set(options.rows.split(',')) - set(rows):
+    sys.exit(f'--rows={",".join(sorted(unknown))}: there are {", ".join(rows)}')
+  if path and not options.table and not (options.path and pathlib.Path(options.path).is_file()):
+    sys.exit(f'--path=FILE: {path}')
+  if not options.table:
+    for seed in range(options.seeds):   # the rows in turn
+      for row in options.rows.split(','):
+        kept = here / 'results' / f'{row}_{seed}.json'
+        if not kept.exists():
+          found = one(row, seed, options)
+          kept.parent.mkdir(exist_ok=True)
+          kept.write_text(json.dumps({'row': row, 'seed': seed, **found}, indent=1) + '\n')
+  print(table())
