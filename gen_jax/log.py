@@ -63,7 +63,7 @@ class Log:
     self._show(step, scalars, timing)
 
   def _show(self, step, scalars, timing):
-    losses = {k: f'{v:.3f}' for k, v in scalars.items() if k.endswith('/loss')}
+    losses = {k: f'{v:.3f}' for k, v in scalars.items() if k.endswith(('/loss', '/reward'))}   # of which a policy's loss says little
     if losses and self.bar is not None:
       self.bar.set_postfix(losses)
       return

@@ -28,7 +28,7 @@ def one(row, seed, options) -> dict:
   reference, workdir = options.runs / 'reference', options.runs / f'{row}_{seed}'
   given = (f'--config.data.path={options.path}', '--config.data.length=129')
   study.verb('train', '--config=configs/text_gpt.py', f'--workdir={reference}', *given)
-  study.verb('train', '--config=configs/text_reward.py', f'--workdir={workdir}', f'--config.seed={seed}', '--config.data.stride=1', *given,
+  study.verb('train', '--config=configs/text_reward.py', f'--workdir={workdir}', f'--config.seed={seed}', *given,
              *(f'--config.{field}={reference}' for field in ('init_from', 'frozen.reference', 'data.tokenizer')),
              *(f'--config.{change}' for change in ROWS[row]))
   found, rows = {}, log.read(workdir / 'metrics.jsonl')

@@ -1,4 +1,5 @@
-"""Verse: of the pairs of one line and the next, how many end in the same letters, though not in the same word."""
+"""Verse: how much of its last letters a line has in common with the next, unless both end in the same word."""
+import os
 import re
 
 import numpy as np
@@ -16,8 +17,9 @@ def make(options, spec):
 
 
 def rhymes(said: str, letters: int) -> float:
-  """In [0, 1]; the last line of a text is whole only where it ends with a newline, and counts only then. 0 without two lines."""
+  """In [0, 1], the mean over pairs of lines of the letters in common over `letters`, at most 1. What follows the last newline is no whole line and
+  does not count; without two lines it is 0."""
   lines = [re.findall(r'\w+', line.lower()) for line in said.split('\n')[:-1]]
   ends = [words[-1] for words in lines if words]
-  alike = [a != b and a[-letters:] == b[-letters:] and min(len(a), len(b)) >= letters for a, b in zip(ends, ends[1:])]
-  return float(np.mean(alike)) if alike else 0.
+  alike = [0 if a == b else len(os.path.commonprefix([a[::-1], b[::-1]])) for a, b in zip(ends, ends[1:])]
+  return float(np.minimum(alike, letters).mean() / letters) if alike else 0.

@@ -14,7 +14,7 @@ def test_verse_rhymes_with_another_word_of_whole_lines():
   told = lambda said: rhyme.rhymes(said, 2)
   assert told(SAID) == 3 / 4    # night bright, bright day, day away, away day; the last line is not whole
   assert told('day\nday\n') == 0 and told('one line\n') == told('') == told('\n\n') == told('night\nlight') == 0
-  assert told('a\na\n') == 0    # of one letter
+  assert told('a\na\n') == 0 and told('sun\npin\n') == 1 / 2 and told('a\nka\n') == 1 / 2
 
 
 @pytest.mark.parametrize('name, told', [(length, [-1 / 12, -1.]), (rhyme, [3 / 4, 0.])], ids=str)
