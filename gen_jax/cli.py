@@ -83,7 +83,8 @@ def parse(argv: list[str], about: str, required=(), config=None, **defaults) -> 
   except (AttributeError, KeyError) as e:
     raise core.InputError('no such field in the config: ' + str(e).replace('\\n', ' ').replace('"', '').replace('\\', '').replace("'", '')) from None
   except (flags.Error, OSError, ValueError, TypeError, SyntaxError, ImportError) as e:
-    raise core.InputError((str(e).strip() or repr(e)).splitlines()[-1]) from None   # of a traceback, where the config's own code failed
+    last = (str(e).strip() or repr(e)).splitlines()[-1]   # of a traceback, where the config's own code failed
+    raise core.InputError(last.removeprefix('gen_jax.core.InputError: ')) from None
   finally:
     sys.argv = said
   if len(rest) > 1:
