@@ -14,5 +14,5 @@ def get_config(arg='rhyme'):
   config = base('text', 'autoregressive', 'transformer', reward='rhyme' if smoke else arg, model=dict(learning_rate=5e-5, clip=1.))
   config.data.update(length=129, stride=1)
   config.update(steps=300, batch_size=8, log_every=10, sample_every=100, checkpoint_every=100, sample_rows=4, sample_columns=1, evals='score')
-  config.reward.update(prompt=17, kl=.02)
+  config.reward.prompt = 17
   return variant(config, 'smoke' if smoke else '')

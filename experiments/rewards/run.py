@@ -19,7 +19,7 @@ ROWS = {
     'reinforce': ('reward.method=reinforce',),
     'grpo': ('reward.method=grpo',),
     'grpo_free': ('reward.method=grpo', 'reward.kl=0.'),
-    'dpo': ('reward.method=dpo', 'reward.kl=.1'),
+    'dpo': ('reward.method=dpo',),
 }
 SHOWN, LOGGED = 50, 10   # steps that a number is the mean of, and that are logged as one
 
