@@ -52,12 +52,12 @@ def test_reinforce_follows_the_gradient_of_the_expected_reward():
 
   @jax.jit
   def estimate(key):
-    role, many = made.roles['model'], core.per_example(key, jnp.arange(3000))
-    return flat(core.mean_gradient(role.loss, state.params['model'], state, {'x': jnp.zeros((3000, 3, 1, 1))}, many, key).grads)
+    role, many = made.roles['model'], core.per_example(key, jnp.arange(1000))
+    return flat(core.mean_gradient(role.loss, state.params['model'], state, {'x': jnp.zeros((1000, 3, 1, 1))}, many, key).grads)
   found = np.stack([estimate(jax.random.key(i)) for i in range(20)])
   error = found.std(0, ddof=1) / len(found)**.5
   assert (np.abs(found.mean(0) - exact) < 5 * error + 1e-5).all()
-  assert np.abs(exact).max() > 20 * error.max()   # and not because the error is large
+  assert np.abs(exact).max() > 12 * error.max()   # and not because the error is large
 
 
 def loss(made, state, n=3, key=keys):
@@ -82,6 +82,14 @@ def test_what_is_compared_is_the_group():
   k_BxG, worth_BxG = (log_p_N - log_q_N)[at].reshape(3, 8), WORTH[at].reshape(3, 8)
   margin = [k[w.argmax()] - k[w.argmin()] for k, w in zip(k_BxG, worth_BxG)]
   np.testing.assert_allclose(found, np.log1p(np.exp(-2 * np.array(margin))), rtol=1e-4)
+
+
+def test_an_example_is_alone_and_a_reward_that_is_no_number_is_no_loss():
+  """Of the first the layouts are made, by the second the loop stops."""
+  made, _, state = toy(lambda x_N: np.where(np.arange(len(x_N)) < 24, reward(x_N), np.nan), method='reinforce')
+  few, many = loss(made, state, 3), loss(made, state, 4)
+  close(jax.device_get(few), jax.device_get(jax.tree.map(lambda a: a[:3] if a.ndim else few[1].statistics, many)))
+  assert np.isnan(many[0][3]) and np.isnan(many[1].metrics['reward'][3])
 
 
 @pytest.mark.parametrize('method', ['grpo', 'dpo'])
@@ -130,22 +138,15 @@ def reference(story, tmp_path_factory):
   return str(workdir)
 
 
-def test_a_run_stays_by_its_reference_on_any_layout(story, reference, tmp_path):
+def test_a_run_stays_by_its_reference(story, reference, tmp_path):
   near = dict(init_from=reference, reference=reference)
   before = checkpoint.state_sha256(run.load(reference)[1])
   record = loop.train(configured(story, 'length', **near), tmp_path / 'one')
   assert record['frozen'] == {'reference': before}
   rows = loop.log.read(tmp_path / 'one' / 'metrics.jsonl')
   assert rows[0]['model/kl'] == pytest.approx(0, abs=1e-5) and -1 <= rows[0]['model/reward'] <= 0 and abs(rows[1]['model/kl']) > 1e-4
-  loop.train(configured(story, 'length', **near, mesh='data=2,fsdp=2'), tmp_path / 'many')
-  (_, one), (_, many) = run.load(tmp_path / 'one'), run.load(tmp_path / 'many')
-  close(jax.device_get(one.params), jax.device_get(many.params))
-
-
-def test_a_reward_that_is_no_number_stops_the_run(story, reference, tmp_path, monkeypatch):
-  monkeypatch.setattr(core.module('rewards', 'length'), 'make', lambda options, spec: lambda x_N: np.full(len(x_N), np.nan))
-  with pytest.raises(core.RunError, match='reward'):
-    loop.train(configured(story, 'length', init_from=reference, reference=reference), tmp_path)
+  made, state = run.load(tmp_path / 'one')
+  assert run.sampler(made)(state, made.key, None, 2).shape == (2, 9)
 
 
 @pytest.mark.parametrize('options, said', [
