@@ -45,7 +45,7 @@ def main(doc, here, rows, one, table, path='', **more):
   parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--rows', default=','.join(rows))
   parser.add_argument('--seeds', type=int, default=3)
-  parser.add_argument('--runs', default=f'runs/{here.name}', type=pathlib.Path)
+  parser.add_argument('--runs', default=f'runs/{here.name}_study', type=pathlib.Path)
   parser.add_argument('--table', action='store_true')
   for name, default in {**({'path': ''} if path else {}), **more}.items():
     parser.add_argument(f'--{name}', default=default)

@@ -128,7 +128,7 @@ def neighbours(one, x_N) -> dict:
   ratios = ', '.join(f'{ratio:.2f}' for ratio in np.minimum(far / np.maximum(near, 1e-12), 99))
   caption = (f'Beneath each sample the nearest of {len(train.x):,} training images{of}, by {f"the features of {used.name}" if used else "pixels"}. '
              f'The nearest of {len(other):,} held-out images is so many times as far (at most 99), row by row: {ratios}. '
-             'Near to 1 where nothing is learnt by heart.')
+             'The nearest of more images is nearer, which moves them all alike; one far above the rest is learnt by heart.')
   return picture('Nearest training images', caption, np.concatenate(pairs), columns)
 
 

@@ -66,7 +66,10 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
     if not config.frozen.reference:
       raise core.InputError('a reward needs config.frozen.reference=WORKDIR, the run near to which it stays; start from it by config.init_from')
     reward = core.module('rewards', config.reward.name).make(config.reward, spec)
-    return rewarded(family, reward, config.reward), {'reference': params_like(config, spec, family, 'reference')}
+    plain = ConfigDict(config)   # however the run is asked to sample
+    plain.sample = configs.defaults('families', config.family.name, 'SAMPLE')
+    draw = core.module('families', config.family.name).make(plain, spec).sample
+    return rewarded(family, draw, reward, config.reward), {'reference': params_like(config, spec, family, 'reference')}
   if not config.frozen.codec:
     return make(config, spec)
   codec, state, _ = trained(config.frozen.codec)

@@ -47,7 +47,7 @@ def main(argv):
 
   if flags.stream and flags.num != 1:
     raise core.InputError('--stream=True shows one text: --num=1')
-  room = 0
+  room, flags.stop = 0, flags.stop.replace('\\n', '\n')   # as a shell hands it over
 
   def change(config):
     nonlocal room
@@ -78,7 +78,7 @@ def main(argv):
   draw = editor(one, flags) if flags.edit else runs.sampler(one)
   save = functools.partial(modalities.save, spec=run.spec, columns=flags.columns)
   if flags.stop or flags.stream:
-    draw, save = teller(draw, flags, run.spec, room), text.save_said
+    draw, save = teller(draw, flags, run.spec, room, run.config.sample.beams > 1), text.save_said
   for i, part in enumerate(runs.parts(run, one, state)):
     path = out.with_stem(f'{out.stem}_seed{run.config.seed + i}') if run.config.seeds > 1 else out
     x = draw(part, core.fold(jax.random.key(flags.seed), 'sample'), condition, flags.num)
@@ -116,7 +116,7 @@ def asked(flags, spec) -> np.ndarray | None:
   return None
 
 
-def teller(draw, flags, spec, room: int):
+def teller(draw, flags, spec, room: int, beams: bool):
   """A sampler of what texts say, AT_ONCE tokens at a time until each ends: before --stop, or after `room` tokens (0: all)."""
   if spec.modality != 'text':
     raise core.InputError('--stop and --stream are of text')
@@ -131,7 +131,7 @@ def teller(draw, flags, spec, room: int):
       x_NxL[:, last:] = text.NOTHING
       whole = text.texts(x_NxL, spec.tokenizer)
       said = [one[:begun] + one[begun:].split(flags.stop, 1)[0] if flags.stop else one for one in whole]
-      ended = all(len(a) < len(b) or (x == y).all() for a, b, x, y in zip(said, whole, x_NxL, before_NxL))
+      ended = beams or all(len(a) < len(b) or (x == y).all() for a, b, x, y in zip(said, whole, x_NxL, before_NxL))
       if flags.stream:
         # What may turn out to be a part of --stop, or of a character, waits.
         sure = len(said[0]) if ended else len(said[0].rstrip('\ufffd')) - max(0, len(flags.stop) - 1)

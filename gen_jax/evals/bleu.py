@@ -1,7 +1,7 @@
 """How much of the samples' n-grams stands in held-out text (BLEU, Papineni et al. 2002), and in the other samples (self-BLEU, Zhu et al. 2018,
 https://arxiv.org/abs/1802.01886): high in the first is quality, high in the second one text told again. By sacrebleu, per text, n up to 2, 3 and 4.
 
-Held-out texts have the self-BLEU that samples should have.
+Held-out texts have the self-BLEU that samples should have; both are of as many texts.
 """
 import re
 
@@ -23,13 +23,12 @@ def make(run, split):
   except ImportError:
     raise core.InputError("bleu needs sacrebleu: pip install 'gen_jax[text]'") from None
   real = text.texts(evals.real(run, split, NEEDS, MOST).x, run.spec.tokenizer)
-  others = {n: within(real, n) for n in ORDERS}
 
   def evaluate(state, samples):
     said = text.texts(samples.x[:MOST], run.spec.tokenizer)
-    found = {}
+    found, alike = {}, min(len(said), len(real))
     for n in ORDERS:
-      found |= {f'{n}/samples': against(said, real, n), f'{n}/self': within(said, n), f'{n}/self_{split}': others[n]}
+      found |= {f'{n}/samples': against(said, real, n), f'{n}/self': within(said[:alike], n), f'{n}/self_{split}': within(real[:alike], n)}
     return {name: (float(each.mean()), float(each.std(ddof=1) / len(each)**.5)) for name, each in found.items()}
   return evaluate
 

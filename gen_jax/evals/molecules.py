@@ -3,7 +3,7 @@
 valid: what RDKit reads; unique: of the valid ones, those that differ; novel: of the different ones, those not in the training set (Polykovskiy et al.
 2020, https://arxiv.org/abs/1811.12823). Drug-likeness (QED, Bickerton et al. 2012) and logP (Wildman and Crippen 1999) by Wasserstein-1 distance.
 
-Training molecules are compared as they are written: of MOSES all but 1 in 5,000 are as RDKit writes them. unique and novel fall with eval_examples.
+Of MOSES, training molecules are compared as they are written: all but 1 in 5,000 are as RDKit writes them. unique and novel fall with eval_examples.
 """
 import numpy as np
 
@@ -18,23 +18,32 @@ def make(run, split):
     raise core.InputError('molecules is of molecules: leave it out of config.evals')
   read = lambda x: text.texts(x, run.spec.tokenizer)
   source = data.make(run.config, 'train')
-  known = {bytes(row) for row in source.take(np.arange(source.size))['x'].astype(np.uint16)}   # as tokens: reading a million texts takes long
-  real = properties(molecule.parsed(read(evals.real(run, split, NEEDS).x)))
 
-  def told(said):
-    """Whether the training set holds a SMILES."""
-    row = np.array([text.END, *text.tokens(said, run.spec.tokenizer), text.END], np.uint16)
-    return len(row) <= run.spec.shape[0] and bytes(np.pad(row, (0, run.spec.shape[0] - len(row)))) in known
+  def tokens(said):
+    """SMILES as the data holds them, those cut that are longer."""
+    rows = np.full((len(said), run.spec.shape[0]), text.NOTHING, np.uint16)
+    for row, one in zip(rows, said):
+      given = np.array([text.END, *text.tokens(one, run.spec.tokenizer), text.END])[:len(row)]
+      row[:len(given)] = given
+    return rows
+  every = source.take(np.arange(source.size))['x']
+  if run.config.data.path:   # spelled as anyone likes
+    Chem = molecule.chemistry()
+    every = tokens([Chem.MolToSmiles(one) for one in molecule.parsed(read(every))])
+  known = {bytes(row) for row in every.astype(np.uint16)}   # as tokens: reading a million texts takes long
+  real = properties(molecule.parsed(read(evals.real(run, split, NEEDS).x)))
 
   def evaluate(state, samples):
     from scipy.stats import wasserstein_distance  # slow to import
     Chem, n = molecule.chemistry(), len(samples.x)
     found = [one for one in molecule.parsed(read(samples.x)) if one is not None]
     distinct = {Chem.MolToSmiles(one) for one in found}
-    if not found:
-      raise core.RunError(f'none of {n} samples is a molecule: train for longer, or leave molecules out of config.evals')
+    if not found:   # early in training
+      nothing = dict.fromkeys((f'{kind}/{what}' for kind in real for what in ('distance', 'samples')), float('nan'))
+      return {'valid': (0., 0.), 'unique': float('nan'), 'novel': (float('nan'),) * 2, **nothing,
+              **{f'{kind}/{split}': float(np.mean(real[kind])) for kind in real}}
     valid = len(found) / n
-    novel = [not told(one) for one in distinct]
+    novel = [bytes(row) not in known for row in tokens(sorted(distinct))]
     made = properties(found)
     return {'valid': (valid, (valid * (1 - valid) / n)**.5), 'unique': len(distinct) / len(found),
             'novel': (float(np.mean(novel)), float(np.std(novel) / len(novel)**.5)),

@@ -13,6 +13,8 @@ DEFAULTS = dict(letters=2)
 def make(options, spec):
   if spec.modality != 'text':
     raise core.InputError('reward.name=rhyme is of text')
+  if options.letters < 1:
+    raise core.InputError(f'reward.letters={options.letters}: at least 1')
   return lambda x_NxL: np.array([rhymes(said, options.letters) for said in text.texts(x_NxL, spec.tokenizer)])
 
 

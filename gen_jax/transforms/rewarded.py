@@ -5,8 +5,8 @@ reference k = log p - log q, an estimate of KL(p | q) that averages to it:
 
 reinforce   -A log p with A = R - kl k less its mean over the others of the group (Williams 1992; Kool et al. 2019, a leave-one-out baseline):
             an unbiased gradient of E[R] - kl KL
-grpo        the same with R less its mean in units of its deviation within the group (Shao et al. 2024, https://arxiv.org/abs/2402.03300, eq. 4),
-            on whole sequences and without clipping, since every draw is used once
+grpo        the same with R less its mean in units of its deviation within the group (Shao et al. 2024, https://arxiv.org/abs/2402.03300), on whole
+            sequences, with this k, and without clipping, since every draw is used once
 dpo         -log sigmoid(kl (k of the best of the group - k of the worst)) (Rafailov et al. 2023, https://arxiv.org/abs/2305.18290, eq. 7)
 
 What the samples begin with is common to a group and leaves all three.
@@ -20,8 +20,9 @@ from gen_jax import core
 METHODS = ('reinforce', 'grpo', 'dpo')
 
 
-def rewarded(family: core.Family, reward, options) -> core.Family:
-  """reward: x_N -> [N] on the host; options: rewards.DEFAULTS. state.frozen['reference'] holds the reference's parameters by role.
+def rewarded(family: core.Family, draw, reward, options) -> core.Family:
+  """draw: as family.sample, from the very distribution that family.score tells; reward: x_N -> [N] on the host; options: rewards.DEFAULTS.
+  state.frozen['reference'] holds the reference's parameters by role.
 
   Its variables are {'of': the family's, 'kl': the cost of a nat}. Raises InputError for a family that does not fit, and for options out of range.
   """
@@ -31,7 +32,7 @@ def rewarded(family: core.Family, reward, options) -> core.Family:
   if len(family.roles) != 1 or family.sample is None or family.score is None:
     raise core.InputError('a reward trains a family of one player that samples and has a likelihood: autoregressive')
   for name, fine, says in (('method', o.method in METHODS, ', '.join(METHODS)), ('group', o.group > 1, 'at least 2'), ('kl', o.kl >= 0, 'at least 0'),
-                           ('kl_target', o.kl_target >= 0, 'at least 0')):
+                           ('prompt', o.prompt >= 0, 'at least 0'),                           ('kl_target', o.kl_target >= 0, 'at least 0')):
     if not fine:
       raise core.InputError(f'reward.{name}={o[name]}: must be {says}')
   (name, role), = family.roles.items()
@@ -54,13 +55,16 @@ def rewarded(family: core.Family, reward, options) -> core.Family:
     keys_N = jax.vmap(core.per_example, (0, None))(core.fold(keys_B, 'draw'), jnp.arange(G)).reshape(-1)
     prompt_BxP = x_B[:, :o.prompt]
     drawing = whole(state, params={name: jax.lax.stop_gradient(own)}, ema={})
-    x_N = jax.lax.stop_gradient(family.sample(drawing, keys_N, each(prompt_BxP if o.prompt else batch.get('condition'))))
+    x_N = jax.lax.stop_gradient(draw(drawing, keys_N, each(prompt_BxP if o.prompt else batch.get('condition'))))
     shape = jax.ShapeDtypeStruct((len(x_N),), jnp.float32)
     reward_BxG = jax.pure_callback(lambda x: np.asarray(reward(np.asarray(x)), np.float32), shape, x_N, vmap_method='sequential').reshape(-1, G)
 
     def log_p(params, x_N, keys_N):
       found = family.score(whole(state, params={name: params}, ema={}), {**each(batch), 'x': x_N}, keys_N)
-      return next(value for kind, value in found.items() if kind.startswith('log_likelihood'))
+      told = [value for kind, value in found.items() if kind.startswith('log_likelihood')]
+      if not told:
+        raise core.InputError(f'a reward needs the likelihood of what is sampled, and this family tells {", ".join(found)}')
+      return told[0]
     reference = state.frozen['reference'][name]
     log_p_BxG = log_p(own, x_N, keys_N).reshape(-1, G)
     k_BxG = log_p_BxG - log_p(reference, x_N, keys_N).reshape(-1, G)

@@ -25,7 +25,7 @@ def toy(reward=reward, **options):
   c = config.base('mnist', 'autoregressive', 'recurrent', model=dict(optimizer='sgd', learning_rate=1.))
   c.network.width, c.family.binarize = 4, 'threshold'
   plain = autoregressive.make(c, data.Spec((3, 1, 1)))
-  made = rewarded(plain, reward, ConfigDict({**rewards.DEFAULTS, **options}))
+  made = rewarded(plain, plain.sample, reward, ConfigDict({**rewards.DEFAULTS, **options}))
   state = weights(lambda: core.create(made, jax.random.key(0, impl=KEYS), {'x': EVERY[:1]}))
   reference = jax.tree.map(lambda p: -p, state.params)
   variables = {'model': {'of': {}, 'kl': np.float32(options.get('kl', .1))}}
@@ -151,7 +151,8 @@ def test_a_run_stays_by_its_reference(story, reference, tmp_path):
 
 @pytest.mark.parametrize('options, said', [
     ({}, 'needs config.frozen.reference=WORKDIR'), (dict(method='ppo'), 'reward.method=ppo: must be reinforce, grpo, dpo'),
-    (dict(group=1), 'at least 2'), (dict(kl=-1.), 'reward.kl=-1.0: must be'), (dict(prompt=9), 'reward.prompt=9 is of texts of more')])
+    (dict(group=1), 'at least 2'), (dict(kl=-1.), 'reward.kl=-1.0: must be'), (dict(prompt=-1), 'reward.prompt=-1: must be'),
+    (dict(target=0), 'reward.target=0'), (dict(prompt=9), 'reward.prompt=9 is of texts of more')])
 def test_what_is_refused(story, reference, options, said):
   near = dict(init_from=reference, reference=reference, changes=options) if options else {}
   with pytest.raises(core.InputError, match=said):
