@@ -47,12 +47,11 @@ def rotated(x_BxLxHxD, place_BxL):
   return jnp.concatenate([a * cos - b * sin, a * sin + b * cos], axis=-1).astype(x_BxLxHxD.dtype)
 
 
-def attention(q_BxLxHxD, k_BxMxGxD, v_BxMxGxD, mask_BxLxM):
+def attention(q_BxLxHxD, k_BxGxMxD, v_BxGxMxD, mask_BxLxM):
   """[B, L, H, D]; queries h of H share the keys and values h * G // H. On CPU its gradient is faster than jax.nn.dot_product_attention's."""
   B, L, H, D = q_BxLxHxD.shape
-  G = k_BxMxGxD.shape[2]
+  G = k_BxGxMxD.shape[1]
   q_BxGxRxLxD = (q_BxLxHxD * D**-.5).reshape(B, L, G, H // G, D).transpose(0, 2, 3, 1, 4)
-  k_BxGxMxD, v_BxGxMxD = (a.transpose(0, 2, 1, 3) for a in (k_BxMxGxD, v_BxMxGxD))
   logits = jnp.einsum('bgrld,bgmd->bgrlm', q_BxGxRxLxD, k_BxGxMxD).astype(jnp.float32)
   weights = jax.nn.softmax(jnp.where(mask_BxLxM[:, None, None], logits, -1e30), axis=-1).astype(q_BxLxHxD.dtype)
   return jnp.einsum('bgrlm,bgmd->bgrld', weights, v_BxGxMxD).transpose(0, 3, 1, 2, 4).reshape(B, L, H, D)
@@ -68,7 +67,7 @@ class Layer(nn.Module):
 
   @nn.compact
   def __call__(self, h_BxLxF, place_BxL, mask_BxLxM, keys_B=None, cache=None, at=None):
-    """cache: (keys, values), [B, M, G, D] each, of which those from `at` on are written here. Returns (h, the cache)."""
+    """cache: (keys, values), [B, G, M, D] each, of which those from `at` on are written here. Returns (h, the cache)."""
     width = h_BxLxF.shape[-1]
 
     def dense(size, axis=-1, std=.02, **k):
@@ -80,8 +79,9 @@ class Layer(nn.Module):
     q, k, v = jnp.split(dense((self.heads + 2 * self.groups, size), name='query_key_value')(x_BxLxF), [self.heads, self.heads + self.groups], axis=2)
     if self.style == 'llama':
       q, k = rotated(q, place_BxL), rotated(k, place_BxL)
+    k, v = (a.transpose(0, 2, 1, 3) for a in (k, v))
     if cache is not None:
-      k, v = cache = tuple(jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), at, axis=1) for old, new in zip(cache, (k, v)))
+      k, v = cache = tuple(jax.lax.dynamic_update_slice_in_dim(old, new.astype(old.dtype), at, axis=2) for old, new in zip(cache, (k, v)))
     a_BxLxHxD = attention(q, k, v, mask_BxLxM)
     h_BxLxF += drop(dense(width, (-2, -1), last, name='attended')(a_BxLxHxD), keys_B, 'attended', self.dropout)
     x_BxLxF = Norm(self.style, self.dtype)(h_BxLxF)
@@ -123,7 +123,7 @@ class Transformer(nn.Module):
         mask_BxLxM &= same_BxLxM
         place_BxL -= same_BxLxM.argmax(-1)   # where its document begins
     else:
-      M = cache['layers'][0][0].shape[1]
+      M = cache['layers'][0][0].shape[2]
       mask_BxLxM = (jnp.arange(M)[None, None] <= place_BxL[:, :, None])
     mask_BxLxM = jnp.broadcast_to(mask_BxLxM, (B, *mask_BxLxM.shape[1:]))
     embed = nn.Embed(self.vocabulary, self.width, embedding_init=INIT, dtype=self.dtype, name='embed')
@@ -142,7 +142,7 @@ class Transformer(nn.Module):
 
   def empty(self, n: int, length: int):
     """The cache of n sequences that may become so long."""
-    one = jnp.zeros((n, length, self.groups, self.width // self.heads), self.dtype)
+    one = jnp.zeros((n, self.groups, length, self.width // self.heads), self.dtype)
     return {'layers': [(one, one)] * self.layers, 'length': jnp.zeros((), jnp.int32)}
 
 

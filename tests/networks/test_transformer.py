@@ -19,7 +19,7 @@ def make(**options):
 def test_a_cache_holds_the_groups():
   net, params, x = make(groups=2)
   _, cache = jax.jit(lambda: net.apply(params, x, cache=net.empty(2, 9)))()
-  assert int(cache['length']) == 9 and cache['layers'][0][0].shape == (2, 9, 2, 4)
+  assert int(cache['length']) == 9 and cache['layers'][0][0].shape == (2, 2, 9, 4)
 
 
 def test_remat_changes_nothing():
