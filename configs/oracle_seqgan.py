@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/oracle_seqgan.py --workdir=runs/oracle_seqgan --config.init_from=runs/oracle_mle
 
-The discriminator needs some 500 turns to tell anything: the policy's learning rate rises over the first 100 steps.
+The discriminator has to learn first: it takes five turns a step, and the policy's learning rate rises over the first 100 steps.
 
 Time and score: not run yet (experiments/oracle).
 """

@@ -10,7 +10,7 @@ import numpy as np
 from gen_jax import core, data, evals, modalities
 from gen_jax import run as runs
 from gen_jax.evals.memorisation import nearest
-from gen_jax.modalities import music, text
+from gen_jax.modalities import image, music, text
 
 ROWS, COLUMNS = 10, 11   # odd: the middle of a traversal is the prior's mean
 DRAWS = 1000             # latents that the prior's mean and deviation are taken from
@@ -33,7 +33,7 @@ def make(run, state) -> list[dict]:
       caption += f'Each goes on from the first {prompt_NxP.shape[1]} tokens of a held-out {"text" if spec.modality == "text" else "piece"}.'
     if spec.modality == 'text':
       return [{'title': 'Samples', 'caption': caption, 'text': text.RULE.join(text.texts(x_NxL, spec.tokenizer))}]
-    return [picture('Samples', caption, x_NxL, 1, spec)]
+    return [picture('Samples', caption, x_NxL, 1, modalities.of(spec), spec.tokenizer)]
   plane = tuple(spec.shape) == (2,)
   if family.sample is None or not (plane or len(spec.shape) == 3 and spec.shape[-1] in (1, 3)):
     return []
@@ -132,8 +132,8 @@ def neighbours(one, x_N) -> dict:
   return picture('Nearest training images', caption, np.concatenate(pairs), columns)
 
 
-def picture(title, caption, x, columns, spec=data.Spec(())) -> dict:   # noqa: B008  a Spec is a tuple
+def picture(title, caption, x, columns, modality=image, tokenizer='') -> dict:
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'x.png'
-    modalities.save(path, x, spec, columns)
+    modality.save(path, x, columns, tokenizer)
     return {'title': title, 'caption': caption, 'png': path.read_bytes()}

@@ -3,6 +3,7 @@ https://arxiv.org/abs/1802.01886): high in the first is quality, high in the sec
 
 Held-out texts have the self-BLEU that samples should have; both are of as many texts.
 """
+import importlib.util
 import re
 
 import numpy as np
@@ -18,10 +19,8 @@ ORDERS = (2, 3, 4)
 def make(run, split):
   if run.spec.modality != 'text':
     raise core.InputError('bleu is of text: leave it out of config.evals')
-  try:
-    import sacrebleu  # noqa: F401
-  except ImportError:
-    raise core.InputError("bleu needs sacrebleu: pip install 'gen_jax[text]'") from None
+  if importlib.util.find_spec('sacrebleu') is None:
+    raise core.InputError("bleu needs sacrebleu: pip install 'gen_jax[text]'")
   real = text.texts(evals.real(run, split, NEEDS, MOST).x, run.spec.tokenizer)
 
   def evaluate(state, samples):

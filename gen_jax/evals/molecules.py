@@ -3,7 +3,7 @@
 valid: what RDKit reads; unique: of the valid ones, those that differ; novel: of the different ones, those not in the training set (Polykovskiy et al.
 2020, https://arxiv.org/abs/1811.12823). Drug-likeness (QED, Bickerton et al. 2012) and logP (Wildman and Crippen 1999) by Wasserstein-1 distance.
 
-Of MOSES, training molecules are compared as they are written: all but 1 in 5,000 are as RDKit writes them. unique and novel fall with eval_examples.
+Of MOSES, training molecules are compared as they are written, nearly all as RDKit writes them. unique and novel fall with eval_examples.
 """
 import numpy as np
 

@@ -5,9 +5,9 @@ import numpy as np
 
 from gen_jax import core, modalities
 from gen_jax.modalities import text
-from gen_jax.modalities.text import size, texts  # noqa: F401  a modality of tokens has them
 
 SUFFIXES = ('.smi', '.png')
+size, texts = text.size, text.texts
 SHOWN = 20   # molecules of a picture, at most
 
 

@@ -32,7 +32,7 @@ def rewarded(family: core.Family, draw, reward, options) -> core.Family:
   if len(family.roles) != 1 or family.sample is None or family.score is None:
     raise core.InputError('a reward trains a family of one player that samples and has a likelihood: autoregressive')
   for name, fine, says in (('method', o.method in METHODS, ', '.join(METHODS)), ('group', o.group > 1, 'at least 2'), ('kl', o.kl >= 0, 'at least 0'),
-                           ('prompt', o.prompt >= 0, 'at least 0'),                           ('kl_target', o.kl_target >= 0, 'at least 0')):
+                           ('prompt', o.prompt >= 0, 'at least 0'), ('kl_target', o.kl_target >= 0, 'at least 0')):
     if not fine:
       raise core.InputError(f'reward.{name}={o[name]}: must be {says}')
   (name, role), = family.roles.items()
