@@ -39,6 +39,14 @@ def reference():
   return [f'--config.{field}={RUNS / "reference"}' for field in ('frozen.reference', 'init_from', 'data.tokenizer')]
 
 
+def folder_of_texts():
+  for kind in ('fruit', 'sums'):
+    (RUNS / 'texts').mkdir(exist_ok=True)
+    said = [f'{i} and {j}\n{f"is {i + j}" if kind == "sums" else "pears, I like"}' for i in range(8) for j in range(8)]
+    (RUNS / 'texts' / f'{kind}.txt').write_text('\n\n'.join(said) + '\n')
+  return f'--config.data.path={RUNS / "texts"}'
+
+
 def file_of_rolls():
   rng = np.random.default_rng(0)
   pieces = [rng.random((12, 88)) < .05 for _ in range(40)]
@@ -75,7 +83,8 @@ def main():
   absent, seen, todo = set(), set(), []
   for path in sorted((ROOT / 'configs').glob('[a-z]*.py'), reverse=True):
     config = importlib.import_module(f'configs.{path.stem}').get_config('smoke')
-    extra = {'folder': folder_of_images, 'rolls': file_of_rolls, 'text': lambda: f'--config.data.path={ROOT / "README.md"}'}.get(config.data.name)
+    extra = {'folder': folder_of_images, 'rolls': file_of_rolls, 'documents': folder_of_texts,
+             'text': lambda: f'--config.data.path={ROOT / "README.md"}'}.get(config.data.name)
     extra = [*([extra()] if extra else []), *(reference() if config.reward.name else [])]
     try:
       if not extra:

@@ -128,9 +128,16 @@ class Family(NamedTuple):
   prior: Callable | None = None         # (state, keys_N) -> z_NxZ; with decode: sample is decode of prior, to the bit
   decode: Callable | None = None        # (state, z_NxZ, condition_N or None) -> x_N
   encode: Callable | None = None        # (state, x_B) -> z_B, what `decode` takes: a codec (transforms.latent)
+  classify: Callable | None = None      # (state, x_B) -> logits [B, classes]
   step: Callable = play                 # (family, state, batch, keys, key) -> (state, metrics)
   seeds: int | None = None              # set by transforms.seeds: batch, keys and all of the state but step and frozen lead with [S]
   mesh: jax.sharding.Mesh | None = None # set by transforms.devices
+
+
+def reading(family, change) -> dict:
+  """What reads the family's state, each changed by `change`: fields for Family._replace."""
+  fields = ('sample', 'score', 'reconstruct', 'prior', 'decode', 'encode', 'classify')
+  return {name: getattr(family, name) and change(getattr(family, name)) for name in fields}
 
 
 def create(family, key, batch) -> TrainState:

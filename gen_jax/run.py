@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from gen_jax import checkpoint, core, data, manifest
 from gen_jax import config as configs
+from gen_jax.modalities import text
 from gen_jax.transforms.accumulated import accumulated
 from gen_jax.transforms.devices import devices, make_mesh, shardings, specs_of
 from gen_jax.transforms.latent import latent
@@ -126,6 +127,7 @@ def encoded(config: ConfigDict, source: data.Source) -> data.Source:
   made = data.from_arrays(x, every.get('condition'), source.spec)
   return made._replace(checksum=f'{source.checksum} by {sha256}')
 
+
 def load(workdir: str | pathlib.Path, change=None, say=print) -> tuple[Run, core.TrainState]:
   """A run from its workdir and its newest whole checkpoint, to sample and score with. change: a function that edits the config first.
 
@@ -205,6 +207,8 @@ def started(run: Run, state: core.TrainState) -> core.TrainState:
 
   def start(path, x):
     path = jax.tree_util.keystr(path)
+    if path not in old:   # a part that was trained by itself is an encoder here
+      path = path.replace("['encoder']", '', 1)
     if path not in old:
       return x
     shape = x.shape[1:] if run.family.seeds else x.shape
@@ -315,13 +319,25 @@ def held_out(run: Run, split: str, n: int) -> dict:
   return data.normalise(source.take(data.Plan(0, source.size, n)(0)))
 
 
+def goes_on(spec: data.Spec) -> bool:
+  """Whether samples are shown to go on from what is held out."""
+  return spec.modality in ('text', 'music') and not spec.classes
+
+
+def prompts(spec: data.Spec, x_NxL) -> np.ndarray:
+  """What samples go on from, [N, P]: of dialogues the first turns, with NOTHING behind, of other sequences the first quarters."""
+  if not spec.turns:
+    return x_NxL[:, :max(1, spec.shape[0] // 4)]
+  given_NxL = np.cumsum(x_NxL == spec.turns, axis=1) - (x_NxL == spec.turns) == 0
+  return np.where(given_NxL, x_NxL, text.NOTHING)
+
+
 def grid_conditions(run: Run) -> tuple[int, np.ndarray | None]:
   """How many samples a grid has, and their labels, a row a class, or held-out captions or images, or the first quarters of held-out texts."""
   rows, columns = run.config.sample_rows, run.config.sample_columns
-  goes_on = run.spec.modality in ('text', 'music')
-  if run.spec.words or run.spec.paired or goes_on:
+  if run.spec.words or run.spec.paired or goes_on(run.spec):
     seen = held_out(run, 'validation', rows * columns)
-    asked = seen['x'][:, :max(1, run.spec.shape[0] // 4)] if goes_on else seen['condition']
+    asked = prompts(run.spec, seen['x']) if goes_on(run.spec) else seen['condition']
     return rows * columns, asked[np.arange(rows * columns) % len(asked)]
   if not run.spec.classes:
     return rows * columns, None

@@ -94,10 +94,14 @@ def asked(flags, spec) -> np.ndarray | None:
   if flags.label != -1 and not 0 <= flags.label < spec.classes:
     raise core.InputError(f'--label={flags.label}: the classes are 0 to {spec.classes - 1}' if spec.classes
                           else f'--label={flags.label}: this run knows no classes')
+  if flags.prompt and flags.label >= 0:
+    raise core.InputError('--prompt or --label, not both')
   if flags.prompt and not spec.tokenizer:
     raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text, music or molecules')
   if flags.prompt:
     prompt = modalities.of(spec).prompt(flags.prompt, spec.tokenizer)
+    if spec.turns:
+      prompt = np.concatenate([[text.END], prompt, [spec.turns]])
     if len(prompt) >= spec.shape[0]:
       raise core.InputError(f'--prompt has {len(prompt)} tokens: with what follows the model sees {spec.shape[0]}')
     return np.tile(prompt, (flags.num, 1))

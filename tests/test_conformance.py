@@ -43,6 +43,8 @@ def _spec(options: str) -> data.Spec:
     return data.Spec((16, 16, 3), paired=bool(o['other']), **(dict(words=('blue', 'green', 'red'), length=4) if o['captions'] else {}))
   if o['name'] in ('text', 'molecules', 'chorales'):   # of files; tokens of each make the same game
     return data.Spec((9,), bounded=False, modality='text', tokenizer=text.characters(['abcdefgh'], 0).to_str())
+  if o['name'] == 'documents':
+    return data.Spec((9,), 3 * o['labels'], False, modality='text', turns=4 * o['turns'], tokenizer=text.characters(['abcdefgh'], 0).to_str())
   if o['name'] == 'oracle':   # fewer numbers
     return data.Spec((5,), bounded=False, modality='text', tokenizer=oracle.numbers(5))
   return data.make(ConfigDict({'data': json.loads(options)}).lock(), 'train').spec
@@ -98,7 +100,9 @@ def batch(game, seed=0, n=None):
   n = n or game.config.batch_size * max(role.turns for role in game.family.roles.values())
   x = rng.uniform(-1, 1, (n, *spec.shape)).astype(np.float32)
   if spec.tokenizer:
-    return {'x': rng.integers(text.END, text.size(spec.tokenizer), (n, *spec.shape)).astype(np.int32)}
+    x = rng.integers(text.END, text.size(spec.tokenizer), (n, *spec.shape)).astype(np.int32)
+  if spec.tokenizer and not spec.classes:
+    return {'x': x}
   if spec.paired:
     return {'x': x, 'condition': rng.uniform(-1, 1, x.shape).astype(np.float32)}
   if spec.words:

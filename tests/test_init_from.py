@@ -5,6 +5,7 @@ import pytest
 from toys import close
 
 from gen_jax import checkpoint, config, core, data, loop, manifest, replay, run
+from gen_jax.modalities import text
 
 
 def configured(family='vae', network='mlp', data_name='mnist', **options):
@@ -69,3 +70,15 @@ def test_text_goes_on_with_its_tokenizer(tmp_path):
   other.data.tokenizer = str(tmp_path)
   with pytest.raises(core.InputError, match='or the workdir of a run on text'):
     data.make(other, 'train')
+
+
+def test_a_classifier_starts_from_what_has_read(monkeypatch):
+  tokenizer = text.characters(['abc'], 0).to_str()
+  spec = data.Spec((5,), bounded=False, modality='text', tokenizer=tokenizer)
+  reader = run.build(configured('autoregressive', 'transformer', 'documents'), spec)
+  state = run.initial(reader)
+  monkeypatch.setattr(run, 'trained', lambda workdir: (reader, state, ''))
+  made = run.build(configured('classifier', 'transformer', 'documents', init_from='there', seed=7), spec._replace(classes=3))
+  params = run.initial(made).params['model']
+  close(params['encoder'], state.params['model'], 0)
+  assert params['head']['kernel'].shape == (8, 3)

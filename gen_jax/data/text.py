@@ -12,7 +12,7 @@ from gen_jax import core, data
 from gen_jax.modalities import text
 
 DEFAULTS = dict(
-    path='',                    # of a file, or of a folder of *.txt
+    path='',                    # of a file, or of a folder of *.txt, or the name of a set that was fetched
     between='',                 # what stands between the documents of a file, '\n\n' for a blank line; '': a file is one
     tokenizer='characters',     # modalities.text.TOKENIZERS, made of the training split; or the workdir of a run, whose own is taken
     vocabulary=4096,            # at most so many tokens, of pairs: 259 are bytes and special ones
@@ -23,20 +23,11 @@ HELD_OUT = .1
 
 
 def make(options, split) -> data.Source:
-  if not options.path:
-    raise core.InputError('config.data.path is missing: a text file, or a folder of *.txt')
   if options.length < 2:
     raise core.InputError(f'data.length={options.length}: at least 2')
-  files = _files(pathlib.Path(options.path))
-  digest = hashlib.sha256(repr((HELD_OUT, options.between, options.length, options.stride)).encode())
-  documents, between = [], options.between.replace('\\n', '\n')   # as a shell hands it over
-  for path, content in files:
-    digest.update(content)
-    try:
-      said = content.decode()
-    except UnicodeDecodeError as e:
-      raise core.InputError(f'{path} is not UTF-8: byte {e.start}') from None
-    documents += [part for part in (said.split(between) if between else [said]) if part.strip()]
+  found, checksum = read(options)
+  documents = [document for _, document in found]
+  checksum = hashlib.sha256(f'{checksum} {HELD_OUT, options.between, options.length, options.stride}'.encode()).hexdigest()
   # Cut by characters: the tokenizer is made of the training split, so tokens can't be counted yet.
   total = sum(map(len, documents))
   parts, at = {name: [] for name in data.SPLITS}, 0
@@ -50,41 +41,58 @@ def make(options, split) -> data.Source:
     at += len(document)
   if not parts['train']:
     raise core.InputError(f'{options.path} holds no text')
-  tokenizer = _tokenizer(options, parts['train'])
-  if text.size(tokenizer) > 2**16:
-    raise core.InputError(f'{text.size(tokenizer):,} tokens are more than {2**16:,}: use data.tokenizer=pairs')
-  stream = np.concatenate([np.append(text.END, text.tokens(part, tokenizer)) for part in parts[split]] or [np.zeros(0)]).astype(np.uint16)
+  made = tokenizer(options, parts['train'])
+  stream = np.concatenate([np.append(text.END, text.tokens(part, made)) for part in parts[split]] or [np.zeros(0)]).astype(np.uint16)
   stride = options.stride if options.stride and split == 'train' else options.length - 1
   if len(stream) < options.length:
     raise core.InputError(f'the {split} split of {options.path} has {len(stream)} tokens, less than data.length={options.length}')
-  spec = data.Spec((options.length,), bounded=False, modality='text', tokenizer=tokenizer)
+  spec = data.Spec((options.length,), bounded=False, modality='text', tokenizer=made)
   windows = np.lib.stride_tricks.sliding_window_view(stream, options.length)[::stride]
-  checksum = digest.hexdigest()
   if windows.size * 2 > options.resident_mb * 2**20:
     return data.Source(spec, len(windows), lambda indices: {'x': windows[indices]}, None, checksum)
   return data.from_arrays(windows, None, spec)._replace(checksum=checksum)
 
 
-def _tokenizer(options, documents) -> str:
+def read(options) -> tuple[list[tuple[pathlib.Path, str]], str]:
+  """The documents of data.path, each with the path of its file below it, and the sha256 of the files' contents.
+
+  Raises InputError where there are none, or they are not UTF-8.
+  """
+  if not options.path:
+    raise core.InputError('config.data.path is missing: a text file, or a folder of *.txt')
+  path, fetched = pathlib.Path(options.path), data.directory() / options.path
+  path = fetched if fetched.is_dir() and not path.exists() else path
+  found, digest, between = [], hashlib.sha256(), options.between.replace('\\n', '\n')   # as a shell hands it over
+  try:
+    contents = [(p, p.read_bytes()) for p in (sorted(path.rglob('*.txt')) if path.is_dir() else [path])]
+  except OSError as e:
+    raise core.InputError(f'{path} can not be read: {e.strerror}, nor is it a set that was fetched') from None
+  if not contents:
+    raise core.InputError(f'{path} holds no *.txt')
+  for file, content in contents:
+    digest.update(content)
+    try:
+      said = content.decode()
+    except UnicodeDecodeError as e:
+      raise core.InputError(f'{file} is not UTF-8: byte {e.start}') from None
+    found += [(file.relative_to(path), part) for part in (said.split(between) if between else [said]) if part.strip()]
+  return found, digest.hexdigest()
+
+
+def tokenizer(options, documents) -> str:
+  """What options.tokenizer names, made of these documents where it has to be made. Raises InputError for one that there is not, or of too many
+  tokens."""
   if options.tokenizer == 'pairs' and options.vocabulary < 259:
     raise core.InputError(f'data.vocabulary={options.vocabulary}: pairs begin with 259 tokens')
   if options.tokenizer in text.TOKENIZERS:
-    return text.TOKENIZERS[options.tokenizer](documents, options.vocabulary).to_str()
+    made = text.TOKENIZERS[options.tokenizer](documents, options.vocabulary).to_str()
+    if text.size(made) > 2**16:
+      raise core.InputError(f'{text.size(made):,} tokens are more than {2**16:,}: use data.tokenizer=pairs')
+    return made
   try:
     found = json.loads((pathlib.Path(options.tokenizer) / 'manifest.json').read_text())['spec']['tokenizer']
   except (OSError, ValueError, KeyError, TypeError):
     found = ''
   if not found:
     raise core.InputError(f'data.tokenizer={options.tokenizer!r}: there are {", ".join(text.TOKENIZERS)}, or the workdir of a run on text')
-  return found
-
-
-def _files(path) -> list[tuple[pathlib.Path, bytes]]:
-  try:
-    paths = sorted(path.rglob('*.txt')) if path.is_dir() else [path]
-    found = [(p, p.read_bytes()) for p in paths]
-  except OSError as e:
-    raise core.InputError(f'{path} can not be read: {e.strerror}') from None
-  if not found:
-    raise core.InputError(f'{path} holds no *.txt')
   return found

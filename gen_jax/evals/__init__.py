@@ -69,8 +69,9 @@ def make(run, split: str = 'validation'):
   draw = runs.sampler(one, runs.chunked) if needs and one.family.sample else None
   n = run.config.eval_examples
   condition = np.arange(n, dtype=np.int32) % run.spec.classes if conditional(one) else None
-  if draw and run.spec.paired:   # each held-out image, translated
-    condition = runs.held_out(one, split, n)['condition']
+  if draw and (run.spec.paired or run.spec.turns):   # each held-out image, translated, or turn, answered
+    seen = runs.held_out(one, split, n)
+    condition = seen['condition'] if run.spec.paired else runs.prompts(run.spec, seen['x'])
     n = len(condition)
 
   def evaluate(state) -> dict:

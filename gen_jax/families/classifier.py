@@ -2,7 +2,7 @@
 import flax.linen as nn
 import jax.numpy as jnp
 
-from gen_jax import core, losses, networks, optimizers
+from gen_jax import core, losses, modalities, networks, optimizers
 
 DEFAULTS = dict(smoothing=0.)
 
@@ -29,6 +29,8 @@ def make(config, spec) -> core.Family:
   if not 0 <= config.family.smoothing < 1:
     raise core.InputError(f'family.smoothing={config.family.smoothing} is not in [0, 1)')
   encoder, = networks.make(config.network, spec, 'encoder')
+  if spec.tokenizer:
+    encoder = encoder.clone(vocabulary=modalities.of(spec).size(spec.tokenizer))
   net = Classifier(encoder, spec.classes)
 
   def init(key, batch):
@@ -48,4 +50,7 @@ def make(config, spec) -> core.Family:
     loss_B, accuracy_B = measured(state.averaged('model'), batch, 0.)
     return {'cross_entropy': loss_B, 'accuracy': accuracy_B}
 
-  return core.Family(init, {'model': optimizers.role(config.roles.model, config.steps, loss)}, score=score)
+  def classify(state, x_B):
+    return net.apply({'params': state.averaged('model')}, x_B)
+
+  return core.Family(init, {'model': optimizers.role(config.roles.model, config.steps, loss)}, score=score, classify=classify)

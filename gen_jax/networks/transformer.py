@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from gen_jax import core
+from gen_jax.modalities import text
 from gen_jax.networks import Parts, dot_general, drop, mixed
 
 DEFAULTS = dict(
@@ -105,6 +106,7 @@ class Transformer(nn.Module):
   remat: bool
   dtype: str
   vocabulary: int = 1
+  pooled: bool = False       # instead of logits, the mean of what is at the tokens that there are, [B, width]: an encoder
 
   @nn.compact
   def __call__(self, tokens_BxL, document_BxL=None, keys_B=None, cache: Any = None):
@@ -137,7 +139,11 @@ class Transformer(nn.Module):
       keys = None if keys_B is None else core.fold(keys_B, i)
       h_BxLxF, one = layer(h_BxLxF, place_BxL, mask_BxLxM, keys, None if cache is None else cache['layers'][i], at)
       kept.append(one)
-    logits_BxLxV = embed.attend(Norm(self.style, self.dtype)(h_BxLxF)).astype(jnp.float32)
+    h_BxLxF = Norm(self.style, self.dtype)(h_BxLxF)
+    if self.pooled:
+      there_BxLx1 = (tokens_BxL != text.NOTHING)[..., None]
+      return ((h_BxLxF * there_BxLx1).sum(1) / jnp.maximum(1, there_BxLx1.sum(1))).astype(jnp.float32)
+    logits_BxLxV = embed.attend(h_BxLxF).astype(jnp.float32)
     return logits_BxLxV if cache is None else (logits_BxLxV, {'layers': kept, 'length': at + L})
 
   def empty(self, n: int, length: int):
@@ -156,4 +162,6 @@ def make(options, spec):
   if not 0 <= o.dropout < 1:
     raise core.InputError(f'network.dropout={o.dropout}: must be in [0, 1)')
   length = 1 + math.prod(spec.shape)   # an image's first token says where it begins
-  return Parts(causal=Transformer(length, o.width, o.layers, o.heads, groups, o.style, o.dropout, o.remat, o.dtype))
+  causal = Transformer(length, o.width, o.layers, o.heads, groups, o.style, o.dropout, o.remat, o.dtype)
+  # Of images an encoder would see levels that are no tokens.
+  return Parts(causal=causal, encoder=causal.clone(pooled=True) if spec.tokenizer else None)

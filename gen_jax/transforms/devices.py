@@ -57,11 +57,10 @@ def devices(family: core.Family, mesh: jax.sharding.Mesh) -> core.Family:
       state_specs = specs_of(sharded, state)
       _check(sharded, jax.tree.leaves(arrays)[0].shape)
       return jax.shard_map(local, mesh=mesh, in_specs=(state_specs, *specs), out_specs=batch_spec(sharded), check_vma=False)(state, *arrays)
-    return f and g
+    return g
 
   roles = {name: role._replace(gradient=_sharded(role, sharded)) for name, role in family.roles.items()}
-  return sharded._replace(roles=roles, sample=over(family.sample), score=over(family.score), reconstruct=over(family.reconstruct),
-                          prior=over(family.prior), decode=over(family.decode), encode=over(family.encode))
+  return sharded._replace(roles=roles, **core.reading(family, over))
 
 
 def _sharded(role, family):

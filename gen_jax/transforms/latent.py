@@ -38,7 +38,7 @@ def latent(family: core.Family, codec: core.Family, shape: tuple[int, ...]) -> c
 
   def reconstruct(state, batch, keys_B):
     return codec.decode(state.frozen['codec'], encoded(state, batch['x']))
+  of_x = lambda f: f and (lambda state, x_B: f(inner(state), encoded(state, x_B)))
   return family._replace(
       init=init, roles={name: lifted(role) for name, role in family.roles.items()}, sample=decoded(family.sample), decode=decoded(family.decode),
-      score=family.score and score, reconstruct=reconstruct,
-      encode=family.encode and (lambda state, x_B: family.encode(inner(state), encoded(state, x_B))))
+      score=family.score and score, reconstruct=reconstruct, encode=of_x(family.encode), classify=of_x(family.classify))

@@ -49,6 +49,5 @@ def lora(family: core.Family, rank: int) -> core.Family:
     def loss(own, state, batch, keys_B, key):
       return role.loss(merged(own, state.frozen['base'][name]), whole(state), batch, keys_B, key)
     return role._replace(loss=loss)
-  of_state = {name: getattr(family, name) for name in ('sample', 'score', 'reconstruct', 'prior', 'decode', 'encode')}
-  return family._replace(init=init, roles={name: lifted(name, role) for name, role in family.roles.items()}, **{
-      name: f and (lambda state, *rest, f=f: f(whole(state), *rest)) for name, f in of_state.items()})
+  return family._replace(init=init, roles={name: lifted(name, role) for name, role in family.roles.items()},
+                         **core.reading(family, lambda f: lambda state, *rest: f(whole(state), *rest)))

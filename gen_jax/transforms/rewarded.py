@@ -89,6 +89,5 @@ def rewarded(family: core.Family, draw, reward, options) -> core.Family:
       return variables
     # Ziegler et al. 2019, https://arxiv.org/abs/1909.08593, section 2.2.
     return {**variables, 'kl': variables['kl'] * (1 + .1 * jnp.clip(kl / o.kl_target - 1, -.2, .2))}
-  of_state = {use: getattr(family, use) for use in ('sample', 'score', 'reconstruct', 'prior', 'decode', 'encode')}
-  return family._replace(init=init, roles={name: role._replace(loss=loss, update=update)}, **{
-      use: f and (lambda state, *rest, f=f: f(whole(state), *rest)) for use, f in of_state.items()})
+  return family._replace(init=init, roles={name: role._replace(loss=loss, update=update)},
+                         **core.reading(family, lambda f: lambda state, *rest: f(whole(state), *rest)))

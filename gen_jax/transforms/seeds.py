@@ -27,7 +27,5 @@ def seeds(family: core.Family, n: int) -> core.Family:
     return params, variables, frozen
 
   def lift(f):
-    return f and (lambda state, *rest: core.over_seeds(f)(state, *rest))
-  return family._replace(init=init, roles={name: lifted(role) for name, role in family.roles.items()}, sample=lift(family.sample),
-                         score=lift(family.score), reconstruct=lift(family.reconstruct), prior=lift(family.prior), decode=lift(family.decode),
-                         encode=lift(family.encode), seeds=n)
+    return lambda state, *rest: core.over_seeds(f)(state, *rest)
+  return family._replace(init=init, roles={name: lifted(role) for name, role in family.roles.items()}, seeds=n, **core.reading(family, lift))

@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 import sacrebleu
 from ml_collections import ConfigDict
+from rouge_score import rouge_scorer
 
 from gen_jax import config, core, data, evals, run
-from gen_jax.evals import bleu, copied, distinct
+from gen_jax.evals import answers, bleu, copied, distinct
 from gen_jax.modalities import text
 
 STORY = ''.join(f'{i} sheep jumped over the fence. ' for i in range(400))
@@ -62,3 +63,29 @@ def test_they_are_of_text():
   for module in (bleu, copied, distinct):
     with pytest.raises(core.InputError, match='is of text'):
       module.make(made, 'test')
+
+
+@pytest.mark.parametrize('said, meant', [('the cat sat on the mat', 'the cat was on the mat'), ('', 'a'), ('a', 'b'), ('Turn it off.', 'turn IT on')])
+def test_answers_are_as_rouge_score_scores_them(said, meant):
+  theirs = rouge_scorer.RougeScorer(list(answers.KINDS)).score(meant, said)
+  assert answers.rouge(said, meant) == pytest.approx({kind: score.fmeasure for kind, score in theirs.items()}, rel=1e-8)
+
+
+def test_chinese_counts_by_character():
+  assert answers.rouge('人工智能', '人工智慧') == pytest.approx({'rouge1': 3 / 4, 'rouge2': 2 / 3, 'rougeL': 3 / 4})
+
+
+def test_answers_to_held_out_turns(tmp_path):
+  (tmp_path / 'x.txt').write_text('\n\n'.join(f'what is {i}?\n{i} is {i}' for i in range(150)))
+  c = ConfigDict(config.variant(config.base('documents', 'autoregressive', 'transformer', model={}), 'smoke'))
+  c.data.update(path=str(tmp_path), between='\n\n', turns=True, length=32)
+  c.update(evals='answers', mesh='data=1', eval_examples=15)
+  made = run.build(c.lock(), data.make(c, 'train').spec)
+  meant = run.held_out(made, 'validation', 15)['x']
+  found = answers.make(made, 'validation')(None, evals.Draw(None, x=meant))
+  assert all(value == (1, 0) for value in found.values())
+  other = answers.make(made, 'validation')(None, evals.Draw(None, x=np.where(meant == made.spec.turns, made.spec.turns, meant)[::-1]))
+  assert other['rouge2'][0] < .5
+  asked = text.texts(run.prompts(made.spec, meant), made.spec.tokenizer)
+  assert all(said.endswith('?\n') for said in asked)
+  assert set(evals.make(made)(run.initial(made))) >= {'answers/rouge1', 'answers/rougeL_stderr'}

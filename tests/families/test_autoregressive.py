@@ -163,7 +163,7 @@ def test_dropout_is_of_training_and_of_each_example():
 
 @pytest.mark.parametrize('spec, options, said', [
     (data.Spec((4, 4, 1)), dict(binarize='often'), "family.binarize='often'"), (data.Spec((4, 4, 1)), dict(documents=True), 'are for text'),
-    (data.Spec((4, 4, 1)), dict(condition=True), 'needs labels'), (tokens(4), dict(condition=True), 'are for images'),
+    (data.Spec((4, 4, 1)), dict(condition=True), 'needs labels'), (tokens(4), dict(binarize='dynamic'), 'is for images'),
     (tokens(4), dict(smoothing=1.), r'must be in \[0, 1\)'), (data.Spec((2,), bounded=False), {}, 'of text or of images'),
     (tokens(4), dict(network={'style': 'bert'}), 'there are gpt2, llama'),
     (tokens(4), dict(network={'cell': 'rnn'}), 'there are lstm, gru'), (tokens(4), dict(network={'heads': 3}), 'must be a multiple'),
@@ -173,3 +173,30 @@ def test_dropout_is_of_training_and_of_each_example():
 def test_what_is_refused(spec, options, said):
   with pytest.raises(core.InputError, match=said):
     make(spec, **options)
+
+
+def test_a_label_stands_for_the_beginning():
+  spec = tokens(3)._replace(classes=2)
+  family, state = make(spec, condition=True)
+  drawn = np.asarray(jax.jit(family.sample)(state, keys(4000), np.repeat([0, 1], 2000))).reshape(2, 2000, 3)
+  assert (drawn[:, :, 0] == text.END).all() and drawn.max() <= D
+  known = range(text.END, D + 1)   # a text may begin with UNKNOWN, but is not drawn so
+  x = np.array([[text.END, token, text.NOTHING] for token in known])
+  p = np.stack([np.exp(family.score(state, {'x': x, 'condition': np.full(5, label)}, keys(5))['log_likelihood']) for label in (0, 1)])
+  p /= p.sum(-1, keepdims=True)
+  found = np.stack([(drawn[:, :, 1] == token).mean(-1) for token in known], axis=-1)
+  assert np.abs(p[0] - p[1]).max() > .05 and (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / 2000)).all()
+
+
+def test_only_answers_are_told():
+  """u | a | u | a END, with a loss that is that of the answers, of which each sees all that was said before."""
+  spec = tokens(10)._replace(turns=D)
+  family, state = make(spec)
+  plain, _ = make(tokens(10))
+  x = np.array([[text.END, A, B, D, C, C, D, A, D, text.END]])
+  told = lambda f, x: float(f.score(state, {'x': x}, keys(1))['log_likelihood'][0])
+  # Log-probabilities of every token by itself, from texts that end one token later each time.
+  each = np.diff([0] + [told(plain, np.where(np.arange(10) < n, x, text.NOTHING)) for n in range(2, 11)])
+  assert told(family, x) == pytest.approx(each[[3, 4, 5, 8]].sum(), abs=1e-4)   # C C D, and END
+  loss, aux = family.roles['model'].loss(state.params['model'], state, {'x': x}, keys(1), keys(1)[0])
+  assert float(loss[0]) == pytest.approx(-each[[3, 4, 5, 8]].mean(), abs=1e-4) and aux.weight_B == 4

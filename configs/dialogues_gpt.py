@@ -1,0 +1,19 @@
+"""A small transformer that answers: of dialogues, a turn a line, how every second turn answers the one before.
+
+  python -m gen_jax.fetch dialogues
+  python -m gen_jax.train --config=configs/dialogues_gpt.py --workdir=runs/dialogues
+  python -m gen_jax.sample --workdir=runs/dialogues --prompt='My mouse is not responding.' --num=4 --out=runs/answers.txt
+
+In Chinese: --config.data.path=dialogues/chinese --config.data.tokenizer=characters. Your own: a blank line between dialogues. A longer text and
+its summary are a dialogue too, if each is one line.
+"""
+from gen_jax.config import base, variant
+
+
+def get_config(arg=''):
+  config = base('documents', 'autoregressive', 'transformer', model=dict(optimizer='adamw', learning_rate=1e-3, b2=.99, weight_decay=.1, clip=1.,
+                                                                         schedule='cosine', warmup=50))
+  config.update(steps=600, batch_size=16, log_every=50, sample_every=300, checkpoint_every=300, sample_rows=4, sample_columns=1,
+                evals='score,answers')
+  config.data.update(path='dialogues/english', between='\n\n', turns=True, tokenizer='pairs', vocabulary=2048, length=97)
+  return variant(config, arg)
