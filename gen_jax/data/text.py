@@ -2,6 +2,7 @@
 
 Each document begins with END. Where one ends a window goes on into the next, so that no token is padding; `family.documents` keeps them apart.
 """
+import functools
 import hashlib
 import json
 import pathlib
@@ -85,7 +86,7 @@ def tokenizer(options, documents) -> str:
   if options.tokenizer == 'pairs' and options.vocabulary < 259:
     raise core.InputError(f'data.vocabulary={options.vocabulary}: pairs begin with 259 tokens')
   if options.tokenizer in text.TOKENIZERS:
-    made = text.TOKENIZERS[options.tokenizer](documents, options.vocabulary).to_str()
+    made = _made(options.tokenizer, options.vocabulary, tuple(documents))
     if text.size(made) > 2**16:
       raise core.InputError(f'{text.size(made):,} tokens are more than {2**16:,}: use data.tokenizer=pairs')
     return made
@@ -96,3 +97,8 @@ def tokenizer(options, documents) -> str:
   if not found:
     raise core.InputError(f'data.tokenizer={options.tokenizer!r}: there are {", ".join(text.TOKENIZERS)}, or the workdir of a run on text')
   return found
+
+
+@functools.lru_cache(maxsize=1)   # every split's source makes it of the same documents
+def _made(kind: str, vocabulary: int, documents: tuple[str, ...]) -> str:
+  return text.TOKENIZERS[kind](documents, vocabulary).to_str()

@@ -17,7 +17,7 @@ from gen_jax import run as runs
 from gen_jax.modalities import image
 
 OF_FEATURES = {'moments', 'features', 'logits'}
-CHUNK = 500   # images that an extractor sees at once
+CHUNK = 500   # examples that an extractor sees at once
 
 
 class Moments(NamedTuple):
@@ -115,7 +115,8 @@ def collect(chunks, condition, spec, extractor, needs) -> Draw:
   for x in _evened(stored(x, spec) for x in chunks):
     if extractor is not None:
       # The last call is filled up: one shape, one compilation.
-      filled = np.concatenate([x, np.zeros((CHUNK - len(x), *x.shape[1:]), x.dtype)])
+      seen = extractor.prepare(x)
+      filled = np.concatenate([seen, np.zeros((CHUNK - len(x), *seen.shape[1:]), seen.dtype)])
       features, logits = (None if v is None else v[:len(x)] for v in jax.device_get(apply(extractor.params, filled)))
       if 'moments' in needs:
         moments = moments.with_more(features)
@@ -169,8 +170,9 @@ def real(run, split: str, needs, n: int | None = None) -> Draw:
     return found
   used = extractor(run)
   names = {'features', 'logits'} if used.classes else {'features'}
-  # A folder's images have the checksum of their files at any size.
-  key = {'data': source.checksum, 'shape': source.spec.shape, 'split': split, 'examples': n, 'extractor': used.name}
+  # A folder's images have the checksum of their files at any size, and a text has its own under any tokenizer.
+  tokenizer = hashlib.sha256(source.spec.tokenizer.encode()).hexdigest()
+  key = {'data': source.checksum, 'shape': source.spec.shape, 'tokenizer': tokenizer, 'split': split, 'examples': n, 'extractor': used.name}
   kept = cached(key, names, lambda: collect([taken['x']], None, run.spec, used, names)._asdict())
   return found._replace(moments=no_moments(used.size).with_more(kept['features']), features=kept['features'], logits=kept.get('logits'))
 

@@ -1,4 +1,4 @@
-"""What the recorded values are of. numpy only: experiments/parity/record.py reads it where the references are installed, the tests read it here."""
+"""What the recorded values are of. numpy only: experiments/parity reads it where the references are installed, the tests read it here."""
 import zlib
 
 import numpy as np
@@ -10,6 +10,11 @@ NEIGHBOURS = (300, 250, 8)                            # real, generated, D
 # Pairs of images (B, H, W, C); five scales fit in the first two, and the second's odd sides are padded.
 PAIRS = {'176': (4, 176, 176, 3), '165x190': (4, 165, 190, 1), '64': (4, 64, 64, 3), '28': (4, 28, 28, 1)}
 RESIZED = {'32x32': (2, 32, 32, 3), '5x7': (2, 5, 7, 3), '400x310': (1, 400, 310, 3)}   # to 299x299
+
+# A BERT as small as can be, of heads as wide as all-MiniLM-L6-v2's.
+MINILM = dict(num_hidden_layers=2, hidden_size=64, num_attention_heads=2, intermediate_size=96, vocab_size=50, max_position_embeddings=512)
+TEXTS = ('The fence is high.', 'Sheep jump over a high fence!', 'KING HENRY:\nOnce more unto the breach, dear friends', '', ' \n', 'x',
+         '春眠不觉晓，处处闻啼鸟。', 'Ünïcödé, naïve café', '1 + 1 = 2\t;', 'a [PAD] b [MASK]', '😀', ' '.join(map(str, range(1000))))
 
 
 def _rng(*name):
@@ -70,8 +75,8 @@ def inception_images():
   return _bytes(np.stack([rng.uniform(0, 255, (32, 32, 3)), _image(rng, 32, 32, 3), square]))
 
 
-def inception_tensor(name, shape):
-  """float32 weights for a tensor of the public Inception-v3, by its PyTorch name: He et al. 2015's scale, so that 48 layers keep theirs."""
+def tensor(name, shape):
+  """float32 weights for a tensor of a public network, by its PyTorch name: He et al. 2015's scale, so that 48 layers keep theirs."""
   rng = _rng('inception', name)
   kind = name.rsplit('.', 1)[-1]
   if len(shape) > 1:
@@ -79,6 +84,15 @@ def inception_tensor(name, shape):
   if kind == 'running_var' or (kind == 'weight' and len(shape) == 1):
     return rng.uniform(.5, 1.5, shape).astype(np.float32)
   return (.1 * rng.standard_normal(shape)).astype(np.float32)
+
+
+def minilm_tokens():
+  """[6, 16] of MINILM's vocabulary, -1 after a text's end: texts of 2 to 16 tokens, one with padding's own number amid it."""
+  x = _rng('minilm_tokens').integers(1, MINILM['vocab_size'], (6, 16))
+  x[1, 3] = 0
+  for row, length in zip(x, (16, 9, 5, 3, 2, 2)):
+    row[length:] = -1
+  return x
 
 
 def _image(rng, h, w, c):

@@ -20,7 +20,7 @@ COLOUR, GREY = data.Spec((32, 32, 3)), data.Spec((32, 32, 1))
 
 def drawn():
   """A state dict as the public file has it."""
-  return {name: inputs.inception_tensor(name, shape) for name, shape in inception.public_shapes().items()}
+  return {name: inputs.tensor(name, shape) for name, shape in inception.public_shapes().items()}
 
 
 @pytest.fixture(scope='module')
@@ -124,7 +124,7 @@ def test_a_state_dict_of_another_network_is_refused():
 def test_batch_normalisation_is_folded():
   """y = (x * w - mean) / sqrt(variance + 1e-3) * gain + bias, of one layer, and the counts of batches are not read."""
   state = {name: np.broadcast_to(np.float32(0), shape) for name, shape in inception.public_shapes().items()}
-  layer = {k: inputs.inception_tensor(k, v.shape) for k, v in state.items() if k.startswith('Mixed_5b.branch_pool.')}
+  layer = {k: inputs.tensor(k, v.shape) for k, v in state.items() if k.startswith('Mixed_5b.branch_pool.')}
   folded = inception.from_public(state | layer | {'Mixed_5b.branch_pool.bn.num_batches_tracked': np.zeros(())})
   x = np.random.default_rng(0).standard_normal(192)
   w, gain, bias, mean, variance = (layer[f'Mixed_5b.branch_pool.{k}'] for k in (
