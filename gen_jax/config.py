@@ -31,6 +31,8 @@ DEFAULTS = dict(
     eval_examples=1000,         # samples drawn for evaluation, and at most this many held-out examples
     eval_few=False,             # Frechet distances of fewer examples than features all the same
     wandb=placeholder(str),     # project to report to, beside TensorBoard
+    # Embeddings of tokens are moved against the model in training: by fgm or freelb (transforms.adversarial), or '' not at all.
+    adversary=dict(method='', radius=1., steps=3, rate=.5),
 )
 # Trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors), and the workdirs of the codec in whose space this is trained,
 # of the run whose adapters are (transforms.lora), and of the run near to which a reward leaves the samples (transforms.rewarded).

@@ -15,6 +15,7 @@ from gen_jax import checkpoint, core, data, manifest
 from gen_jax import config as configs
 from gen_jax.modalities import text
 from gen_jax.transforms.accumulated import accumulated
+from gen_jax.transforms.adversarial import adversarial
 from gen_jax.transforms.devices import devices, make_mesh, shardings, specs_of
 from gen_jax.transforms.latent import latent
 from gen_jax.transforms.lora import lora
@@ -58,6 +59,8 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   seeds and microbatches. Raises InputError where the codec is of other examples."""
   def make(config, spec):
     family = core.module('families', config.family.name).make(config, spec)
+    if config.adversary.method:
+      family = adversarial(family, config.adversary)
     if config.frozen.base and config.reward.name:
       raise core.InputError('config.frozen.base with a reward: adapters are trained by likelihood alone')
     if config.frozen.base:

@@ -31,19 +31,7 @@ def make(options, split) -> data.Source:
     raise core.InputError(f'data.length={options.length}: at least 3')
   if options.labels and options.turns:
     raise core.InputError('data.labels and data.turns: of dialogues there are no classes')
-  found, checksum = source.read(options)
-  names = sorted({path.parts[0].removesuffix('.txt') for path, _ in found if path.parts}) if options.labels else []
-  if options.labels and len(names) < 2:
-    raise core.InputError(f'data.labels: below {options.path} there must be a folder or a file for each of two classes or more')
-  of = {name: [] for name in data.SPLITS}
-  for path, said in found:
-    turns = [line.strip() for line in said.splitlines() if line.strip()] if options.turns else [said.strip()]
-    if options.turns and len(turns) < 2:
-      raise core.InputError(f'data.turns: {turns[0][:40]!r} in {options.path} is a document of one line, and nothing answers it')
-    part = int(hashlib.sha256(turns[0].encode()).hexdigest()[:8], 16) % 10
-    of[{0: 'test', 1: 'validation'}.get(part, 'train')].append((turns, names.index(path.parts[0].removesuffix('.txt')) if names else 0))
-  if not of['train']:
-    raise core.InputError(f'{options.path} holds too few documents to hold some out')
+  of, names, checksum = divided(options)
   tokenizer = source.tokenizer(options, ['\n'.join(turns) for turns, _ in of['train']])
   line = text.tokens('\n', tokenizer)
   if options.turns and (len(line) != 1 or line[0] == text.UNKNOWN):
@@ -62,3 +50,22 @@ def make(options, split) -> data.Source:
   spec = data.Spec((options.length,), len(names), False, modality='text', tokenizer=tokenizer, turns=int(line[0]) if options.turns else 0)
   made = data.from_arrays(x, [label for _, label in of[split]] if names else None, spec)
   return made._replace(checksum=hashlib.sha256(f'{checksum} {options.between, options.labels, options.turns, options.length}'.encode()).hexdigest())
+
+
+def divided(options) -> tuple[dict[str, list[tuple[list[str], int]]], list[str], str]:
+  """(The documents of each split, as turns, of which a text without data.turns is one, and the number of the class, or 0; the classes' names; the
+  sha256 of the files)."""
+  found, checksum = source.read(options)
+  names = sorted({path.parts[0].removesuffix('.txt') for path, _ in found if path.parts}) if options.labels else []
+  if options.labels and len(names) < 2:
+    raise core.InputError(f'data.labels: below {options.path} there must be a folder or a file for each of two classes or more')
+  of = {name: [] for name in data.SPLITS}
+  for path, said in found:
+    turns = [line.strip() for line in said.splitlines() if line.strip()] if options.turns else [said.strip()]
+    if options.turns and len(turns) < 2:
+      raise core.InputError(f'data.turns: {turns[0][:40]!r} in {options.path} is a document of one line, and nothing answers it')
+    part = int(hashlib.sha256(turns[0].encode()).hexdigest()[:8], 16) % 10
+    of[{0: 'test', 1: 'validation'}.get(part, 'train')].append((turns, names.index(path.parts[0].removesuffix('.txt')) if names else 0))
+  if not of['train']:
+    raise core.InputError(f'{options.path} holds too few documents to hold some out')
+  return of, names, checksum

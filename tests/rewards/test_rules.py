@@ -4,7 +4,7 @@ from ml_collections import ConfigDict
 
 from gen_jax import core, data
 from gen_jax.modalities import text
-from gen_jax.rewards import length, rhyme
+from gen_jax.rewards import length, rhyme, sentiment
 
 SAID = 'the night\nso bright\n\nthe day,\nand away!\nday\nand no'
 LETTERS = text.characters([SAID], 0).to_str()
@@ -26,3 +26,17 @@ def test_of_tokens(name, told):
   assert found.tolist() == pytest.approx(told)
   with pytest.raises(core.InputError, match='is of text'):
     name.make(options, data.Spec((4, 4, 1)))
+
+
+def test_sentiment_is_learnt_of_reviews(tmp_path, monkeypatch):
+  monkeypatch.setenv('GEN_JAX_DATA', str(tmp_path))
+  (tmp_path / 'sentiment').mkdir()
+  for name, word in (('negative', 'dull'), ('positive', 'lovely')):
+    (tmp_path / 'sentiment' / f'{name}.txt').write_text('\n'.join(f'a {word} film, number {i}' for i in range(40)))
+  spec = data.Spec((80,), bounded=False, modality='text', tokenizer=text.characters(['a dull lovely film'], 0).to_str())
+  tokens = [[text.END, *text.tokens(f'a {word} film', spec.tokenizer)] for word in ('dull', 'lovely')]
+  worse, better = sentiment.make(ConfigDict({}), spec)(tokens)
+  assert worse < .2 < .8 < better
+  monkeypatch.setenv('GEN_JAX_DATA', str(tmp_path / 'nowhere'))
+  with pytest.raises(core.InputError, match='nor is it a set that was fetched'):
+    sentiment.make(ConfigDict({}), spec)

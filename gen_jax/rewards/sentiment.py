@@ -1,0 +1,28 @@
+"""How likely a text is to be taken for praise, in [0, 1]: by logistic regression on the words and pairs of words of film reviews (`fetch sentiment`).
+
+experiments/classification has its accuracy on held-out reviews (sentiment_tfidf).
+"""
+from ml_collections import ConfigDict
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from gen_jax import core
+from gen_jax.data import documents
+from gen_jax.modalities import text
+
+DEFAULTS = dict()
+
+
+def make(options, spec):
+  if spec.modality != 'text':
+    raise core.InputError('reward.name=sentiment is of text')
+  of, _, _ = documents.divided(ConfigDict({**documents.DEFAULTS, 'path': 'sentiment', 'between': '\n', 'labels': True}))
+  model = fitted([said for (said,), _ in of['train']], [label for _, label in of['train']])
+  return lambda x_NxL: model.predict_proba(text.texts(x_NxL, spec.tokenizer))[:, 1]
+
+
+def fitted(said: list[str], labels: list[int]):
+  """scikit-learn's pipeline of TF-IDF and logistic regression."""
+  features = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2)
+  return make_pipeline(features, LogisticRegression(C=10., max_iter=1000)).fit(said, labels)

@@ -1,0 +1,86 @@
+"""Training on embeddings of tokens that are moved to where the loss is larger, each example's by itself.
+
+fgm     half of each loss is where the embeddings are, half is a distance `radius` up its gradient (Miyato et al. 2017,
+        https://arxiv.org/abs/1605.07725, eq. 5)
+freelb  the mean of `steps` places on the way up from a random one, `rate` apart and never further than `radius` (Zhu et al. 2020,
+        https://arxiv.org/abs/1909.11764, algorithm 1)
+
+Distances are those of all embeddings of an example together. An example costs two or twice `steps` losses.
+"""
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from gen_jax import core
+
+METHODS = ('fgm', 'freelb')
+
+
+def adversarial(family: core.Family, options) -> core.Family:
+  """options: config.DEFAULTS['adversary']. Raises InputError outside the other transformations and for options out of range, and in training for a
+  role whose loss embeds no tokens, or does so more than once."""
+  o = options
+  if family.seeds or family.mesh:
+    raise core.InputError('adversarial goes inside accumulated, seeds and devices')
+  for name, fine, says in (('method', o.method in METHODS, ', '.join(METHODS)), ('radius', o.radius > 0, 'above 0'), ('rate', o.rate > 0, 'above 0')):
+    if not fine:
+      raise core.InputError(f'adversary.{name}={o[name]}: must be {says}')
+
+  def lifted(name, role):
+    def loss(own, state, batch, keys_B, key):
+      plain = lambda: role.loss(own, state, batch, keys_B, key)
+      shapes = embedded(plain)
+      if len(shapes) != 1:
+        raise core.InputError(f'the loss of {name} embeds tokens {len(shapes)} times: config.adversary is of those that do once')
+      climb = jax.grad(lambda offset: moved(plain, offset)[0].sum())
+      unit = lambda g: g / jnp.maximum(_length(g), 1e-12)
+      offset = jnp.zeros(shapes[0])
+      if o.method == 'fgm':
+        places = [offset, o.radius * unit(climb(offset))]
+      else:
+        size = math.prod(shapes[0][1:])   # uniform, at most as long as the radius
+        offset = jax.vmap(lambda key: jax.random.uniform(key, shapes[0][1:], minval=-1.))(core.fold(keys_B, 'adversary')) * o.radius / size**.5
+        places = [offset]
+        for _ in range(o.steps - 1):
+          offset += o.rate * unit(climb(offset))
+          offset *= jnp.minimum(1., o.radius / jnp.maximum(_length(offset), 1e-12))
+          places.append(offset)
+      every = [moved(plain, jax.lax.stop_gradient(place)) for place in places]
+      return jax.tree.map(lambda *each: sum(each) / len(every), *every)
+    return role._replace(loss=loss)
+  return family._replace(roles={name: lifted(name, role) for name, role in family.roles.items()})
+
+
+def _length(g_B):
+  return jnp.sqrt((g_B**2).sum(range(1, g_B.ndim), keepdims=True))
+
+
+def moved(f, offset_BxLxF):
+  """What f() is with the embeddings moved."""
+  def add(method, args, kwargs, context):
+    found = method(*args, **kwargs)
+    return found + offset_BxLxF if _embeds(context) else found
+  with nn.intercept_methods(add):
+    return f()
+
+
+def embedded(f) -> list[tuple[int, ...]]:
+  """The shapes of the embeddings that f() makes."""
+  shapes = []
+
+  def see(method, args, kwargs, context):
+    found = method(*args, **kwargs)
+    shapes.extend([found.shape] if _embeds(context) else [])
+    return found
+
+  def seen():
+    with nn.intercept_methods(see):
+      return f()
+  jax.eval_shape(seen)
+  return shapes
+
+
+def _embeds(context) -> bool:
+  return isinstance(context.module, nn.Embed) and context.method_name == '__call__'
