@@ -2,6 +2,7 @@
 import argparse
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -26,7 +27,7 @@ def metrics(folder) -> dict[str, float]:
 
 
 def results(here, row) -> list[dict]:
-  return [json.loads(path.read_text()) for path in sorted((here / 'results').glob(f'{row}_[0-9].json'))]
+  return [json.loads(path.read_text()) for path in sorted((here / 'results').glob('*.json')) if re.fullmatch(rf'{row}_\d+', path.stem)]
 
 
 def cell(values, digits: str = '.3f') -> str:

@@ -26,7 +26,7 @@ import sys
 import jax
 import numpy as np
 
-from gen_jax import cli, core, edits, modalities, pictures
+from gen_jax import cli, core, edits, manifest, modalities, pictures
 from gen_jax import run as runs
 from gen_jax.modalities import image, text
 
@@ -59,8 +59,9 @@ def main(argv):
     elif 'edit' in config.sample:
       config.sample.edit = ''
     if flags.stop or flags.stream:
-      if 'tokens' not in config.sample:
-        raise core.InputError(f'--stop and --stream are of text, and this is {config.family.name}')
+      made = (manifest.read(pathlib.Path(flags.workdir)) or {}).get('spec', {})
+      if made.get('modality') != 'text' or 'tokens' not in config.sample:
+        raise core.InputError(f'--stop and --stream are of text, and {flags.workdir} makes none')
       room = config.sample.tokens
       if config.sample.beams == 1:   # which have to be seen to their end
         config.sample.tokens = AT_ONCE
@@ -122,9 +123,6 @@ def asked(flags, spec) -> np.ndarray | None:
 
 def teller(draw, flags, spec, room: int, beams: bool):
   """A sampler of what texts say, AT_ONCE tokens at a time until each ends: before --stop, or after `room` tokens (0: all)."""
-  if spec.modality != 'text':
-    raise core.InputError('--stop and --stream are of text')
-
   def tell(state, key, prompt_NxP, n):
     begun_NxP = np.full((n, 1), text.END) if prompt_NxP is None else prompt_NxP
     x_NxL = np.pad(begun_NxP, ((0, 0), (0, spec.shape[0] - begun_NxP.shape[1])))

@@ -237,6 +237,7 @@ def test_a_translation(fails, tmp_path):
   np.testing.assert_array_equal(image.to_uint8(found[::2, :56:2, 0]), pixels)
   gan = as_if_trained(tmp_path / 'gan', 'gan', 'discriminator', 'generator')
   assert 'is of runs on pairs of images' in fails(sample.main, gan, flags[1], '--edit=translate', f'--image={tmp_path}/x.png')
+  assert '--stop and --stream are of text' in fails(sample.main, gan, flags[1], '--stop=x')
 
 
 def test_a_text(fails, tmp_path, capsys):

@@ -87,7 +87,10 @@ def prompt(said: str, tokenizer: str) -> np.ndarray:
   """The tokens of a text, int32 [L]. Raises InputError for characters that the tokenizer lacks."""
   if new := untold(said, tokenizer):
     raise core.InputError(f'--prompt: the run has no tokens for {new!r}')
-  return tokens(said, tokenizer)
+  found = tokens(said, tokenizer)
+  if UNKNOWN in found:   # of a tokenizer of words
+    raise core.InputError(f'--prompt={said!r}: the run has no tokens for a part of it')
+  return found
 
 
 def texts(x_N, tokenizer: str) -> list[str]:
