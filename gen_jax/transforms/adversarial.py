@@ -5,7 +5,8 @@ fgm     half of each loss is where the embeddings are, half is a distance `radiu
 freelb  the mean of `steps` places on the way up from a random one, `rate` apart and never further than `radius` (Zhu et al. 2020,
         https://arxiv.org/abs/1909.11764, algorithm 1)
 
-Distances are those of all embeddings of an example together. An example costs two or twice `steps` losses.
+Distances are of all embeddings of an example together, in units of their length: the same options do for any network. Papers' are about .02 to .1 of
+it. An example costs two or twice `steps` losses.
 """
 import flax.linen as nn
 import jax
@@ -37,7 +38,8 @@ def adversarial(family: core.Family, options, nothing: int | None = None) -> cor
         raise core.InputError(f'the loss of {name} embeds tokens {len(seen)} times: config.adversary is of those that do once')
       (tokens_BxL, h_BxLxF), = seen
       there_BxLx1 = (tokens_BxL != nothing)[..., None] if nothing is not None else jnp.ones((*h_BxLxF.shape[:2], 1), bool)
-      move = lambda offset: moved(plain, jnp.where(there_BxLx1, offset, 0.))
+      length_Bx1x1 = jax.lax.stop_gradient(_length(jnp.where(there_BxLx1, h_BxLxF, 0.).astype(jnp.float32)))
+      move = lambda offset: moved(plain, jnp.where(there_BxLx1, length_Bx1x1 * offset, 0.))
       climb = jax.grad(lambda offset: move(offset)[0].sum())
       unit = lambda g: g / jnp.maximum(_length(g), 1e-12)
       if o.method == 'fgm':
