@@ -13,7 +13,7 @@ from gen_jax.config import base, variant
 def get_config(arg=''):
   config = base('documents', 'autoregressive', 'transformer', model=dict(optimizer='adamw', learning_rate=1e-3, b2=.99, weight_decay=.1, clip=1.,
                                                                          schedule='cosine', warmup=50))
-  config.update(steps=600, batch_size=16, log_every=50, sample_every=300, checkpoint_every=300, sample_rows=4, sample_columns=1,
+  config.update(steps=2000, batch_size=16, log_every=100, sample_every=1000, checkpoint_every=500, sample_rows=4, sample_columns=1,
                 evals='score,answers')
   config.data.update(path='dialogues/english', between='\n\n', turns=True, tokenizer='pairs', vocabulary=2048, length=97)
   return variant(config, arg)

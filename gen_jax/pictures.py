@@ -25,12 +25,16 @@ def make(run, state) -> list[dict]:
   one = runs.alone(run)
   spec, family, state = one.spec, one.family, runs.parts(run, one, state)[0]
   if spec.tokenizer and family.sample:
-    n, prompt_NxP = runs.grid_conditions(one)
-    x_NxL = runs.sampler(one)(state, core.fold(one.key, 'grid'), prompt_NxP, n)   # as the loop's samples/step_N
+    n, condition_N = runs.grid_conditions(one)
+    x_NxL = runs.sampler(one)(state, core.fold(one.key, 'grid'), condition_N, n)   # as the loop's samples/step_N
     caption = {'text': '', 'molecule': 'The first that are molecules. ',
                'music': f'Time across, pitch up, a line at every C{"; " + music.COLOUR_NAMES if spec.tokenizer == "voices" else ""}. '}[spec.modality]
-    if prompt_NxP is not None:
-      caption += f'Each goes on from the first {prompt_NxP.shape[1]} tokens of a held-out {"text" if spec.modality == "text" else "piece"}.'
+    if spec.turns:
+      caption += 'Each answers the first turn of a held-out dialogue.'
+    elif runs.goes_on(spec):
+      caption += f'Each goes on from the first {condition_N.shape[1]} tokens of a held-out {"text" if spec.modality == "text" else "piece"}.'
+    elif evals.conditional(one):
+      caption += f'Classes in turn, {one.config.sample_columns} of each.'
     if spec.modality == 'text':
       return [{'title': 'Samples', 'caption': caption, 'text': text.RULE.join(text.texts(x_NxL, spec.tokenizer))}]
     return [picture('Samples', caption, x_NxL, 1, modalities.of(spec), spec.tokenizer)]

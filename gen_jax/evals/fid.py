@@ -1,5 +1,6 @@
 """The Frechet distance between Gaussians fitted to the features of samples and of real examples (Heusel et al. 2017,
-https://arxiv.org/abs/1706.08500, eq. 6). It is FID where the features are Inception's; the extractor is part of the name."""
+https://arxiv.org/abs/1706.08500, eq. 6). It is FID where the features are Inception's, and FCD where they are ChemNet's (of valid molecules alone,
+NaN of fewer than features); the extractor is part of the name."""
 import numpy as np
 
 from gen_jax import core, evals
@@ -44,6 +45,7 @@ def between(a: evals.Moments, b: evals.Moments, root_b=None) -> float:
 
 def make(run, split):
   real = evals.real(run, split, NEEDS).moments
-  evals.enough(run, real, f'fid on the {split} split')   # of samples there are no fewer
+  evals.enough(run, real, f'fid on the {split} split')
   root_real = root(real.covariance)
-  return lambda state, samples: {'fid': between(samples.moments, real, root_real)}
+  # Early in training few samples are molecules.
+  return lambda state, samples: {'fid': float('nan') if evals.few(run, samples.moments) else between(samples.moments, real, root_real)}

@@ -30,6 +30,8 @@ def make(run, split):
     raise core.InputError('kid needs at least four samples and examples: more config.eval_examples')
 
   def evaluate(state, samples):
+    if len(samples.features) <= size:   # early in training few samples are molecules
+      return {'kid': (float('nan'),) * 2}
     found = kid(samples.features, real, size=size)
     # The subsets overlap: the delete-d jackknife's factor (Shao and Wu 1989) makes of their spread the error of all N.
     n = min(len(real), len(samples.features))

@@ -41,5 +41,7 @@ def make(run, split):
   train = evals.real(run, 'train', NEEDS, len(held_out)).features
 
   def evaluate(state, samples):
+    if len(samples.features) < 2:   # early in training few samples are molecules
+      return dict.fromkeys(('nearer_to_train', 'distance_ratio', 'duplicates'), float('nan'))
     return {**copied(samples.features, train, held_out), 'duplicates': duplicates(samples.features, held_out)}
   return evaluate

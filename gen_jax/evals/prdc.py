@@ -44,4 +44,9 @@ def make(run, split):
   real = evals.real(run, split, NEEDS).features
   if min(len(real), run.config.eval_examples) <= NEAREST:
     raise core.InputError(f'prdc needs more than {NEAREST} samples and examples: more config.eval_examples')
-  return lambda state, samples: prdc(real, samples.features)
+
+  def evaluate(state, samples):
+    if len(samples.features) <= NEAREST:   # early in training few samples are molecules
+      return dict.fromkeys(('precision', 'recall', 'density', 'coverage'), float('nan'))
+    return prdc(real, samples.features)
+  return evaluate

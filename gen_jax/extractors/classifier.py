@@ -65,6 +65,8 @@ def trained(workdir: pathlib.Path, spec: data.Spec) -> extractors.Extractor:
 def _extractor(name, sha, network, of, params, spec):
   if tuple(of.shape) != tuple(spec.shape):
     raise core.InputError(f'the extractor {name} is of images {tuple(of.shape)}, not {tuple(spec.shape)}')
+  if of.tokenizer:
+    raise core.InputError(f'{name} is a classifier of tokens: those of images are extractors')
   encoder, = networks.make(network, of, 'encoder')
   net = Classifier(encoder, of.classes)
 

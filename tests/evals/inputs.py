@@ -15,6 +15,15 @@ RESIZED = {'32x32': (2, 32, 32, 3), '5x7': (2, 5, 7, 3), '400x310': (1, 400, 310
 MINILM = dict(num_hidden_layers=2, hidden_size=64, num_attention_heads=2, intermediate_size=96, vocab_size=50, max_position_embeddings=512)
 TEXTS = ('The fence is high.', 'Sheep jump over a high fence!', 'KING HENRY:\nOnce more unto the breach, dear friends', '', ' \n', 'x',
          '春眠不觉晓，处处闻啼鸟。', 'Ünïcödé, naïve café', '1 + 1 = 2\t;', 'a [PAD] b [MASK]', '😀', ' '.join(map(str, range(1000))))
+# Salts, charges, halogens, silicon; and what ChemNet has no symbol for: stereo bonds, selenium.
+SMILES = ('C', 'CCO', 'OCC', 'c1ccccc1', 'CC(=O)Oc1ccccc1C(=O)O', 'CN1C=NC2=C1C(=O)N(C(=O)N2C)C', 'C[C@H](N)C(=O)O', 'F/C=C/F', r'Cl/C=C\Br',
+          'N#Cc1ccncc1', '[Na+].[O-]C(=O)c1ccccc1I', 'C[Si](C)(C)C', 'OP(=O)(O)OCC[N+](C)(C)C', 'CC(C)Cc1ccc(cc1)C(C)C(=O)O',
+          'c1cc2ccc3cccc4ccc(c1)c2c34', '[13CH4]', 'C1C2CC3CC1CC(C2)C3', '[Se]1C=CC=C1', 'OB(O)c1ccsc1', 'CC1(C)SC2C(NC(=O)Cc3ccccc3)C(=O)N2C1C(=O)O',
+          'C' * 120 + 'O')
+# (layer, name): shape in PyTorch's order, of a ChemNet as small as can be.
+CHEMNET = {('0', 'weight'): (8, 35, 4), ('1', 'weight'): (6, 8, 4),
+           ('2', 'weight_ih_l0'): (28, 6), ('2', 'weight_hh_l0'): (28, 7), ('2', 'bias_ih_l0'): (28,), ('2', 'bias_hh_l0'): (28,),
+           ('3', 'weight_ih_l0'): (64, 7), ('3', 'weight_hh_l0'): (64, 16), ('3', 'bias_ih_l0'): (64,), ('3', 'bias_hh_l0'): (64,)}
 
 
 def _rng(*name):
@@ -84,6 +93,16 @@ def tensor(name, shape):
   if kind == 'running_var' or (kind == 'weight' and len(shape) == 1):
     return rng.uniform(.5, 1.5, shape).astype(np.float32)
   return (.1 * rng.standard_normal(shape)).astype(np.float32)
+
+
+def chemnet():
+  """Weights of CHEMNET by 'layer.name', in PyTorch's order."""
+  drawn = {f'{layer}.{name}': tensor(f'chemnet.{layer}.{name}', shape) for (layer, name), shape in CHEMNET.items()}
+  drawn['0.weight'] *= 35   # its input is of length 1/35
+  for layer in '23':
+    _, forget, _, _ = np.split(drawn[f'{layer}.bias_ih_l0'], 4)
+    forget += 6   # what has been read is kept while 80 steps of nothing follow
+  return drawn
 
 
 def minilm_tokens():
