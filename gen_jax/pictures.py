@@ -29,7 +29,7 @@ def make(run, state) -> list[dict]:
     x_NxL = runs.sampler(one)(state, core.fold(one.key, 'grid'), condition_N, n)   # as the loop's samples/step_N
     caption = {'text': '', 'molecule': 'The first that are molecules. ',
                'music': f'Time across, pitch up, a line at every C{"; " + music.COLOUR_NAMES if spec.tokenizer == "voices" else ""}. '}[spec.modality]
-    if spec.turns:
+    if spec.between_turns:
       caption += 'Each answers the first turn of a held-out dialogue.'
     elif runs.goes_on(spec):
       caption += f'Each goes on from the first {condition_N.shape[1]} tokens of a held-out {"text" if spec.modality == "text" else "piece"}.'

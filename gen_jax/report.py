@@ -12,7 +12,7 @@ from gen_jax import log
 LOWER = re.compile(r'fid|fid_infinity(/.*)?|kid|sliced_wasserstein|(modes|classes)/kl|harmony/(pitch_classes|intervals)/samples'
                    r'|score/(bits_per_dim(_\w+)?|nats_per_token)/(test|validation)')
 HIGHER = re.compile(r'prdc/.*|inception_score|score/(elbo|iwae_\d+|log_likelihood|reconstruction|accuracy)(_\w+)?/(test|validation)|agreement/samples'
-                    r'|cas/(samples|augmented_.*)|(modes|classes)/covered|modes/high_quality')
+                    r'|cas/(samples|augmented_.*)|(modes|classes)/covered|modes/high_quality|answers/.*|classification/.*')
 ARROWS = '↑ ↓ say which way is better, where that is known.'
 STYLE = '''
 :root { color-scheme: light dark }

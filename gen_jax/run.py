@@ -60,13 +60,17 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   def make(config, spec):
     family = core.module('families', config.family.name).make(config, spec)
     if config.adversary.method:
-      family = adversarial(family, config.adversary)
+      family = adversarial(family, config.adversary, text.NOTHING if spec.tokenizer else None)
     if config.frozen.base and config.reward.name:
       raise core.InputError('config.frozen.base with a reward: adapters are trained by likelihood alone')
     if config.frozen.base:
       return lora(family, config.lora_rank), {'base': params_like(config, spec, family, 'base')}
     if not config.reward.name:
       return family, {}
+    if config.adversary.method:
+      raise core.InputError('config.adversary with a reward: the loss of what is drawn is another one')
+    if spec.between_turns or config.family.get('condition') and spec.tokenizer:
+      raise core.InputError('a reward is of texts without turns and without family.condition: what is drawn of these is not all told')
     if not config.frozen.reference:
       raise core.InputError('a reward needs config.frozen.reference=WORKDIR, the run near to which it stays; start from it by config.init_from')
     reward = core.module('rewards', config.reward.name).make(config.reward, spec)
@@ -329,9 +333,9 @@ def goes_on(spec: data.Spec) -> bool:
 
 def prompts(spec: data.Spec, x_NxL) -> np.ndarray:
   """What samples go on from, [N, P]: of dialogues the first turns, with NOTHING behind, of other sequences the first quarters."""
-  if not spec.turns:
+  if not spec.between_turns:
     return x_NxL[:, :max(1, spec.shape[0] // 4)]
-  given_NxL = np.cumsum(x_NxL == spec.turns, axis=1) - (x_NxL == spec.turns) == 0
+  given_NxL = np.cumsum(x_NxL == spec.between_turns, axis=1) - (x_NxL == spec.between_turns) == 0
   return np.where(given_NxL, x_NxL, text.NOTHING)
 
 

@@ -26,7 +26,7 @@ import sys
 import jax
 import numpy as np
 
-from gen_jax import cli, core, edits, manifest, modalities, pictures
+from gen_jax import cli, core, edits, evals, manifest, modalities, pictures
 from gen_jax import run as runs
 from gen_jax.modalities import image, text
 
@@ -75,7 +75,7 @@ def main(argv):
   if out.suffix not in (suffixes := modalities.of(run.spec).SUFFIXES):
     raise core.InputError(f'--out={out}: a file of {run.spec.modality} ends in {" or ".join(suffixes)}')
   one = runs.alone(run)
-  condition = asked(flags, run.spec)
+  condition = asked(flags, one)
   draw = editor(one, flags) if flags.edit else runs.sampler(one)
   save = functools.partial(modalities.save, spec=run.spec, columns=flags.columns)
   if flags.stop or flags.stream:
@@ -90,22 +90,16 @@ def main(argv):
     print(f'{flags.num} samples of step {int(state.step)}: {path}')
 
 
-def asked(flags, spec) -> np.ndarray | None:
+def asked(flags, run) -> np.ndarray | None:
   """The condition of each sample. Raises InputError for a label or caption that the run knows nothing of."""
+  spec = run.spec
   if flags.label != -1 and not 0 <= flags.label < spec.classes:
     raise core.InputError(f'--label={flags.label}: the classes are 0 to {spec.classes - 1}' if spec.classes
                           else f'--label={flags.label}: this run knows no classes')
-  if flags.prompt and flags.label >= 0:
-    raise core.InputError('--prompt or --label, not both')
   if flags.prompt and not spec.tokenizer:
     raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text, music or molecules')
-  if flags.prompt:
-    prompt = modalities.of(spec).prompt(flags.prompt, spec.tokenizer)
-    if spec.turns:
-      prompt = np.concatenate([[text.END], prompt, [spec.turns]])
-    if len(prompt) >= spec.shape[0]:
-      raise core.InputError(f'--prompt has {len(prompt)} tokens: with what follows the model sees {spec.shape[0]}')
-    return np.tile(prompt, (flags.num, 1))
+  if spec.modality == 'text' or flags.prompt:
+    return begun(flags, run)
   if flags.caption and not spec.words:
     raise core.InputError(f'--caption={flags.caption!r}: this run knows no captions')
   if flags.caption and not text.words(flags.caption):
@@ -119,6 +113,28 @@ def asked(flags, spec) -> np.ndarray | None:
   if spec.classes and not spec.words:
     return np.full(flags.num, flags.label) if flags.label >= 0 else np.arange(flags.num) % spec.classes
   return None
+
+
+def begun(flags, run) -> np.ndarray | None:
+  """What each text, piece or molecule goes on from, [num, P] tokens: of what a class begins with, or END where every example begins with it, and of
+  --prompt. None: nothing is asked for. Raises InputError for a prompt that is missing or too long."""
+  spec, modality = run.spec, modalities.of(run.spec)
+  if spec.between_turns and not flags.prompt:
+    raise core.InputError('--prompt is missing: this run answers one')
+  prompt = modality.prompt(flags.prompt, spec.tokenizer) if flags.prompt else np.zeros(0, np.int32)
+  if spec.between_turns:
+    prompt = np.append(prompt, spec.between_turns)
+  every = np.tile(prompt, (flags.num, 1))
+  if spec.modality == 'text' and evals.conditional(run):
+    label = np.full(flags.num, flags.label) if flags.label >= 0 else np.arange(flags.num) % spec.classes
+    every = np.concatenate([text.size(spec.tokenizer) + label[:, None], every], axis=1)   # families.autoregressive
+  elif not flags.prompt:
+    return None
+  elif spec.modality == 'text' and run.config.data.name != 'text':   # whose windows begin anywhere in a longer text
+    every = np.insert(every, 0, text.END, axis=1)
+  if every.shape[1] >= spec.shape[0]:
+    raise core.InputError(f'--prompt has {every.shape[1]} tokens: with what follows the model sees {spec.shape[0]}')
+  return every
 
 
 def teller(draw, flags, spec, room: int, beams: bool):

@@ -5,6 +5,7 @@ import os
 import pathlib
 import shutil
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -177,9 +178,10 @@ def test_sample_refuses(fails, workdir, tmp_path, capsys):
   assert 'no checkpoint yet' in fails(sample.main, *flags)
 
 
-def as_if_trained(workdir, family, *roles, spec=mnist.SPEC, network='mlp', data_name='mnist'):
+def as_if_trained(workdir, family, *roles, spec=mnist.SPEC, network='mlp', data_name='mnist', **options):
   config = configs.variant(configs.base(data_name, family, network, **{role: {} for role in roles}), 'smoke')
   config.mesh = 'data=1'
+  config.family.update(options)
   made = run.build(config, spec)
   checkpoint.save(workdir / 'checkpoints', run.initial(made), 1)
   configs.save(made.config, workdir / 'config.json')
@@ -258,6 +260,25 @@ def test_a_text(fails, tmp_path, capsys):
   assert sample.main([*flags[:2], '--num=1', '--prompt=to be', '--stream=True', f'--stop={stop}']) == 0
   assert (tmp_path / 'x.txt').read_text() == capsys.readouterr().out.split('1 samples')[0] == f'to be{said[0][5:].split(stop)[0]}\n'
   assert 'shows one text' in fails(sample.main, *flags, '--stream=True')
+
+
+def test_texts_of_a_class_and_answers(fails, tmp_path, capsys):
+  spec = data.Spec((12,), 2, False, modality='text', tokenizer=text.characters(['to be or not\n'], 0).to_str())
+  classes = [as_if_trained(tmp_path / 'classes', 'autoregressive', 'model', spec=spec, network='transformer', data_name='documents', condition=True),
+             f'--out={tmp_path}/x.txt', '--num=1', '--config.sample.temperature=0.']
+  assert sample.main([*classes, '--prompt=to', '--label=1', '--stream=True']) == 0
+  said = (tmp_path / 'x.txt').read_text()
+  assert said.startswith('to') and capsys.readouterr().out.startswith(said)
+  size, to = text.size(spec.tokenizer), text.tokens('to', spec.tokenizer).tolist()
+  asked = lambda **flags: sample.begun(types.SimpleNamespace(**flags), run.load(tmp_path / 'classes')[0]).tolist()
+  assert asked(num=2, label=1, prompt='to') == [[size + 1, *to]] * 2
+  assert asked(num=3, label=-1, prompt='') == [[size], [size + 1], [size]]
+  assert '--prompt has 13 tokens' in fails(sample.main, *classes, '--prompt=to be or not')
+  spec = spec._replace(classes=0, between_turns=int(text.tokens('\n', spec.tokenizer)[0]))
+  answers = [as_if_trained(tmp_path / 'answers', 'autoregressive', 'model', spec=spec, network='transformer', data_name='documents'), classes[1]]
+  assert '--prompt is missing: this run answers one' in fails(sample.main, *answers)
+  assert sample.main([*answers, '--prompt=to', '--num=2']) == 0
+  assert all(one.startswith('to\n') for one in (tmp_path / 'x.txt').read_text().split(text.RULE))
 
 
 def test_a_piece_of_music(fails, tmp_path, monkeypatch):

@@ -45,7 +45,7 @@ def _spec(options: str) -> data.Spec:
   if o['name'] in ('text', 'molecules', 'chorales'):   # of files; tokens of each make the same game
     return data.Spec((9,), bounded=False, modality='text', tokenizer=text.characters(['abcdefgh'], 0).to_str())
   if o['name'] == 'documents':
-    return data.Spec((9,), 3 * o['labels'], False, modality='text', turns=4 * o['turns'], tokenizer=text.characters(['abcdefgh'], 0).to_str())
+    return data.Spec((9,), 3 * o['labels'], False, modality='text', between_turns=4 * o['turns'], tokenizer=text.characters(['abcdefgh'], 0).to_str())
   if o['name'] == 'oracle':   # fewer numbers
     return data.Spec((5,), bounded=False, modality='text', tokenizer=oracle.numbers(5))
   return data.make(ConfigDict({'data': json.loads(options)}).lock(), 'train').spec

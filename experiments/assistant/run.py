@@ -60,7 +60,7 @@ class Desk:
     prompts = np.full((len(queries), spec.shape[0] - 1), text.NOTHING)
     for row, query, i in zip(prompts, queries, which):
       given = text.tokens(asked(query, *self.entries[i][1:]), spec.tokenizer)[:len(row) - 2]
-      row[:len(given) + 2] = [text.END, *given, spec.turns]
+      row[:len(given) + 2] = [text.END, *given, spec.between_turns]
     x = runs.sampler(self.run)(self.state, core.fold(self.run.key, 'desk'), prompts, len(prompts))
     return [said.split('\n', 1)[1].split('\n')[0] if '\n' in said else '' for said in text.texts(x, spec.tokenizer)]
 

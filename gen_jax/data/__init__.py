@@ -32,7 +32,7 @@ class Spec(NamedTuple):
   length: int = 0
   paired: bool = False       # batch['condition'] holds an image like x and stored like it, to be translated into it
   modality: str = 'image'    # the module of gen_jax.modalities that makes files of x
-  turns: int = 0             # x are dialogues: the token between two turns, of which every second answers the one before; 0: they are not
+  between_turns: int = 0     # x are dialogues: the token between two turns, of which every second answers the one before; 0: they are not
   tokenizer: str = ''        # x is of tokens, stored as uint16: what the modality reads them by, of text the tokenizer's JSON, of music its encoding
 
 

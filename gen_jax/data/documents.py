@@ -1,6 +1,7 @@
 """Texts one by one, each an example: by class, or as dialogues. Read as data/text.py reads them.
 
-A tenth is for validation and a tenth for testing, by a hash of what the text says, of a dialogue its first turn: what is said twice is in one split.
+A tenth is for validation and a tenth for testing, by a hash of their first line: what is said twice is in one split, and in the same one whether it
+counts as a text or as a dialogue.
 """
 import hashlib
 
@@ -47,9 +48,11 @@ def make(options, split) -> data.Source:
     parts = [part for turn in tokens for part in (turn, line)]
     whole = np.concatenate([[text.END], *parts[:-1], [text.END]])
     row[:len(whole)] = whole
-  spec = data.Spec((options.length,), len(names), False, modality='text', tokenizer=tokenizer, turns=int(line[0]) if options.turns else 0)
+  spec = data.Spec((options.length,), len(names), False, modality='text', tokenizer=tokenizer, between_turns=int(line[0]) if options.turns else 0)
   made = data.from_arrays(x, [label for _, label in of[split]] if names else None, spec)
-  return made._replace(checksum=hashlib.sha256(f'{checksum} {options.between, options.labels, options.turns, options.length}'.encode()).hexdigest())
+  every = [label for part in of.values() for _, label in part]
+  read = f'{checksum} {names} {every} {options.between, options.turns, options.length}'
+  return made._replace(checksum=hashlib.sha256(read.encode()).hexdigest())
 
 
 def divided(options) -> tuple[dict[str, list[tuple[list[str], int]]], list[str], str]:
@@ -64,7 +67,7 @@ def divided(options) -> tuple[dict[str, list[tuple[list[str], int]]], list[str],
     turns = [line.strip() for line in said.splitlines() if line.strip()] if options.turns else [said.strip()]
     if options.turns and len(turns) < 2:
       raise core.InputError(f'data.turns: {turns[0][:40]!r} in {options.path} is a document of one line, and nothing answers it')
-    part = int(hashlib.sha256(turns[0].encode()).hexdigest()[:8], 16) % 10
+    part = int(hashlib.sha256(said.strip().split('\n')[0].strip().encode()).hexdigest()[:8], 16) % 10
     of[{0: 'test', 1: 'validation'}.get(part, 'train')].append((turns, names.index(path.parts[0].removesuffix('.txt')) if names else 0))
   if not of['train']:
     raise core.InputError(f'{options.path} holds too few documents to hold some out')

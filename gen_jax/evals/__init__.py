@@ -67,6 +67,8 @@ def make(run, split: str = 'validation'):
   for name, module in modules.items():
     if run.family.sample is None and module.NEEDS and not getattr(module, 'WITHOUT_SAMPLES', False):
       raise core.InputError(f'{name} is of samples, and the family {run.config.family.name} makes none: leave it out of config.evals')
+    if run.spec.between_turns and module.NEEDS and not hasattr(module, 'OF_ANSWERS'):   # samples begin with what is held out
+      raise core.InputError(f'{name} is of whole texts, and of a dialogue only the answers are made: leave it out of config.evals')
   one = runs.alone(run)
   evaluators = {name: module.make(one, split) for name, module in modules.items()}
   needs = {need for module in modules.values() for need in module.NEEDS}
@@ -74,7 +76,7 @@ def make(run, split: str = 'validation'):
   draw = runs.sampler(one, runs.chunked) if needs and one.family.sample else None
   n = run.config.eval_examples
   condition = np.arange(n, dtype=np.int32) % run.spec.classes if conditional(one) else None
-  if draw and (run.spec.paired or run.spec.turns):   # each held-out image, translated, or turn, answered
+  if draw and (run.spec.paired or run.spec.between_turns):   # each held-out image, translated, or turn, answered
     seen = runs.held_out(one, split, n)
     condition = seen['condition'] if run.spec.paired else runs.prompts(run.spec, seen['x'])
     n = len(condition)

@@ -12,6 +12,7 @@ from gen_jax import run as runs
 from gen_jax.modalities import text
 
 NEEDS = ('x',)
+OF_ANSWERS = True
 KINDS = ('rouge1', 'rouge2', 'rougeL')
 
 
@@ -24,7 +25,7 @@ class Words:
 
 def make(run, split):
   """Raises InputError for a run that is not of dialogues, and without rouge-score."""
-  if not run.spec.turns:
+  if not run.spec.between_turns:
     raise core.InputError('answers is of dialogues (data.turns): leave it out of config.evals')
   if importlib.util.find_spec('rouge_score') is None:
     raise core.InputError("answers needs rouge-score: pip install 'gen_jax[text]'")

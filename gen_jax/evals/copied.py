@@ -13,9 +13,10 @@ def make(run, split):
     raise core.InputError('copied is of text: leave it out of config.evals')
   source = data.make(run.config, 'train')
   x = source.take(np.arange(source.size))['x']
-  stride = run.config.data.stride or run.spec.shape[0] - 1
-  stream = np.concatenate([x[0], x[1:, -stride:].reshape(-1)])
-  train = text.texts(np.split(stream, np.flatnonzero(stream == text.END)), run.spec.tokenizer)
+  if 'stride' in run.config.data:   # windows of longer texts
+    stream = np.concatenate([x[0], x[1:, -(run.config.data.stride or run.spec.shape[0] - 1):].reshape(-1)])
+    x = np.split(stream, np.flatnonzero(stream == text.END))
+  train = text.texts(x, run.spec.tokenizer)
   real = [longest(said, train) for said in text.texts(evals.real(run, split, NEEDS, MOST).x, run.spec.tokenizer)]
 
   def evaluate(state, samples):

@@ -11,6 +11,7 @@ from gen_jax import run as runs
 
 NEEDS = ('x',)
 WITHOUT_SAMPLES = True   # of real examples all the same
+OF_ANSWERS = True
 
 
 def make(run, split):

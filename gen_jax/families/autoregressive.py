@@ -80,8 +80,8 @@ def make(config, spec) -> core.Family:
     document_BxL = (given_BxL == text.END).cumsum(-1) if o.documents else None
     logits_BxLxV = network.apply({'params': params}, given_BxL, document_BxL, None if keys_B is None else core.fold(keys_B, 'dropout'))
     there_BxL = next_BxL != text.NOTHING if spec.tokenizer else jnp.ones_like(next_BxL, bool)
-    if spec.turns:
-      there_BxL &= (given_BxL == spec.turns).cumsum(-1) % 2 == 1
+    if spec.between_turns:
+      there_BxL &= (given_BxL == spec.between_turns).cumsum(-1) % 2 == 1
     return of_known(logits_BxLxV), next_BxL, there_BxL
 
   def loss(own, state, batch, keys_B, key):
@@ -89,7 +89,7 @@ def make(config, spec) -> core.Family:
     count_B = there_BxL.sum(-1).astype(jnp.float32)
     mean = lambda a_BxL: (a_BxL * there_BxL).sum(-1) / jnp.maximum(count_B, 1)
     if o.smoothing:
-      nats_BxL = losses.cross_entropy(logits_BxLxV, next_BxL, o.smoothing)
+      nats_BxL = losses.cross_entropy(logits_BxLxV[..., :known], next_BxL, o.smoothing)
     else:
       nats_BxL = optax.softmax_cross_entropy_with_integer_labels(logits_BxLxV, next_BxL)
     return mean(nats_BxL), core.Aux({'accuracy': mean(logits_BxLxV.argmax(-1) == next_BxL)}, weight_B=count_B)

@@ -14,13 +14,13 @@ class Classifier(nn.Module):
   def setup(self):
     self.head = nn.Dense(self.classes)
 
-  def features(self, x_B):
+  def features(self, x_B, **more):
     """(features [B, F], logits [B, classes])."""
-    h_BxF = self.encoder(x_B)
+    h_BxF = self.encoder(x_B, **more)
     return h_BxF, self.head(h_BxF)
 
-  def __call__(self, x_B):
-    return self.features(x_B)[1]
+  def __call__(self, x_B, **more):
+    return self.features(x_B, **more)[1]
 
 
 def make(config, spec) -> core.Family:
@@ -29,6 +29,8 @@ def make(config, spec) -> core.Family:
   if not 0 <= config.family.smoothing < 1:
     raise core.InputError(f'family.smoothing={config.family.smoothing} is not in [0, 1)')
   encoder, = networks.make(config.network, spec, 'encoder')
+  if spec.tokenizer and not hasattr(encoder, 'vocabulary'):
+    raise core.InputError(f'network {config.network.name} has no encoder of tokens: transformer has one')
   if spec.tokenizer:
     encoder = encoder.clone(vocabulary=modalities.of(spec).size(spec.tokenizer))
   net = Classifier(encoder, spec.classes)
@@ -36,13 +38,14 @@ def make(config, spec) -> core.Family:
   def init(key, batch):
     return {'model': net.init(core.fold(key, 'model'), batch['x'])['params']}, {'model': {}}, {}
 
-  def measured(params, batch, smoothing):
-    logits_BxC = net.apply({'params': params}, batch['x'])
+  def measured(params, batch, smoothing, **more):
+    logits_BxC = net.apply({'params': params}, batch['x'], **more)
     return (losses.cross_entropy(logits_BxC, batch['condition'], smoothing),
             (logits_BxC.argmax(-1) == batch['condition']).astype(jnp.float32))
 
   def loss(own, state, batch, keys_B, key):
-    loss_B, accuracy_B = measured(own, batch, config.family.smoothing)
+    dropout = {'keys_B': core.fold(keys_B, 'dropout')} if spec.tokenizer else {}
+    loss_B, accuracy_B = measured(own, batch, config.family.smoothing, **dropout)
     return loss_B, core.Aux({'accuracy': accuracy_B})
 
   def score(state, batch, keys_B):

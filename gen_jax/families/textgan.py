@@ -48,6 +48,8 @@ def make(config, spec) -> core.Family:
   decoding.check(config.sample)
   if not spec.tokenizer:
     raise core.InputError(f'a textgan is of tokens, and {config.data.name} has none')
+  if spec.between_turns:
+    raise core.InputError('a textgan is of whole texts: leave data.turns out')
   if o.rollouts < 1 or o.features < 1:
     raise core.InputError(f'family.rollouts={o.rollouts} and family.features={o.features} must be at least 1')
   if not 0 < o.temperature <= 1:
@@ -130,7 +132,8 @@ def make(config, spec) -> core.Family:
 
   def sample(state, keys_N, condition_N=None):
     """[N, length] tokens that go on from condition_N, [N, P] tokens with NOTHING behind, or from END."""
-    start_NxP = jnp.full((len(keys_N), 1), text.END) if condition_N is None else condition_N
+    goes_on = condition_N is not None and condition_N.ndim == 2   # labels mean nothing to it
+    start_NxP = condition_N if goes_on else jnp.full((len(keys_N), 1), text.END)
     return decoding.sample(G, state.averaged('model'), keys_N, start_NxP, length, never_V, config.sample, text.NOTHING, text.END)
 
   def score(state, batch, keys_B):

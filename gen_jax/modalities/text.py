@@ -94,12 +94,12 @@ def prompt(said: str, tokenizer: str) -> np.ndarray:
 
 
 def texts(x_N, tokenizer: str) -> list[str]:
-  """What sequences of tokens say, each as far as its END; one at the start is passed over, and so is NOTHING."""
-  found = []
+  """What sequences of tokens say, each as far as its END; one at the start is passed over, and so is NOTHING, and a class."""
+  found, known = [], size(tokenizer)
   for x in map(np.asarray, x_N):
     ends = np.flatnonzero(x[1:] == END)
     x = x[:ends[0] + 1] if len(ends) else x
-    found.append(_read(tokenizer).decode([int(t) for t in x if t >= len(SPECIAL)]))
+    found.append(_read(tokenizer).decode([int(t) for t in x if len(SPECIAL) <= t < known]))
   return found
 
 

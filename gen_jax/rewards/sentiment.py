@@ -7,7 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from gen_jax import core
+from gen_jax import core, data
 from gen_jax.data import documents
 from gen_jax.modalities import text
 
@@ -17,7 +17,10 @@ DEFAULTS = dict()
 def make(options, spec):
   if spec.modality != 'text':
     raise core.InputError('reward.name=sentiment is of text')
-  of, _, _ = documents.divided(ConfigDict({**documents.DEFAULTS, 'path': 'sentiment', 'between': '\n', 'labels': True}))
+  place = data.directory() / 'sentiment'
+  of, names, _ = documents.divided(ConfigDict({**documents.DEFAULTS, 'path': str(place), 'between': '\n', 'labels': True}))
+  if names != ['negative', 'positive']:
+    raise core.InputError(f'{place} is not what `python -m gen_jax.fetch sentiment` brings')
   model = fitted([said for (said,), _ in of['train']], [label for _, label in of['train']])
   return lambda x_NxL: model.predict_proba(text.texts(x_NxL, spec.tokenizer))[:, 1]
 

@@ -7,8 +7,6 @@ freelb  the mean of `steps` places on the way up from a random one, `rate` apart
 
 Distances are those of all embeddings of an example together. An example costs two or twice `steps` losses.
 """
-import math
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -18,9 +16,12 @@ from gen_jax import core
 METHODS = ('fgm', 'freelb')
 
 
-def adversarial(family: core.Family, options) -> core.Family:
-  """options: config.DEFAULTS['adversary']. Raises InputError outside the other transformations and for options out of range, and in training for a
-  role whose loss embeds no tokens, or does so more than once."""
+def adversarial(family: core.Family, options, nothing: int | None = None) -> core.Family:
+  """options: config.DEFAULTS['adversary']; nothing: the token that is padding, which is not moved.
+
+  Raises InputError outside the other transformations and for options out of range, and in training for a role whose loss embeds no tokens, or does so
+  more than once.
+  """
   o = options
   if family.seeds or family.mesh:
     raise core.InputError('adversarial goes inside accumulated, seeds and devices')
@@ -31,23 +32,27 @@ def adversarial(family: core.Family, options) -> core.Family:
   def lifted(name, role):
     def loss(own, state, batch, keys_B, key):
       plain = lambda: role.loss(own, state, batch, keys_B, key)
-      shapes = embedded(plain)
-      if len(shapes) != 1:
-        raise core.InputError(f'the loss of {name} embeds tokens {len(shapes)} times: config.adversary is of those that do once')
-      climb = jax.grad(lambda offset: moved(plain, offset)[0].sum())
+      clean, seen = embedded(plain)
+      if len(seen) != 1:
+        raise core.InputError(f'the loss of {name} embeds tokens {len(seen)} times: config.adversary is of those that do once')
+      (tokens_BxL, h_BxLxF), = seen
+      there_BxLx1 = (tokens_BxL != nothing)[..., None] if nothing is not None else jnp.ones((*h_BxLxF.shape[:2], 1), bool)
+      move = lambda offset: moved(plain, jnp.where(there_BxLx1, offset, 0.))
+      climb = jax.grad(lambda offset: move(offset)[0].sum())
       unit = lambda g: g / jnp.maximum(_length(g), 1e-12)
-      offset = jnp.zeros(shapes[0])
       if o.method == 'fgm':
-        places = [offset, o.radius * unit(climb(offset))]
+        places = [o.radius * unit(climb(jnp.zeros(h_BxLxF.shape)))]
       else:
-        size = math.prod(shapes[0][1:])   # uniform, at most as long as the radius
-        offset = jax.vmap(lambda key: jax.random.uniform(key, shapes[0][1:], minval=-1.))(core.fold(keys_B, 'adversary')) * o.radius / size**.5
+        # Uniform, at most as long as the radius.
+        draw = jax.vmap(lambda key: jax.random.uniform(key, h_BxLxF.shape[1:], minval=-1.))(core.fold(keys_B, 'adversary'))
+        size_Bx1x1 = there_BxLx1.sum((1, 2), keepdims=True) * h_BxLxF.shape[-1]
+        offset = jnp.where(there_BxLx1, draw, 0.) * o.radius / jnp.sqrt(jnp.maximum(1, size_Bx1x1))
         places = [offset]
         for _ in range(o.steps - 1):
           offset += o.rate * unit(climb(offset))
           offset *= jnp.minimum(1., o.radius / jnp.maximum(_length(offset), 1e-12))
           places.append(offset)
-      every = [moved(plain, jax.lax.stop_gradient(place)) for place in places]
+      every = [*([clean] if o.method == 'fgm' else []), *(move(jax.lax.stop_gradient(place)) for place in places)]
       return jax.tree.map(lambda *each: sum(each) / len(every), *every)
     return role._replace(loss=loss)
   return family._replace(roles={name: lifted(name, role) for name, role in family.roles.items()})
@@ -61,25 +66,21 @@ def moved(f, offset_BxLxF):
   """What f() is with the embeddings moved."""
   def add(method, args, kwargs, context):
     found = method(*args, **kwargs)
-    return found + offset_BxLxF if _embeds(context) else found
+    return found + offset_BxLxF.astype(found.dtype) if _embeds(context) else found
   with nn.intercept_methods(add):
     return f()
 
 
-def embedded(f) -> list[tuple[int, ...]]:
-  """The shapes of the embeddings that f() makes."""
-  shapes = []
+def embedded(f) -> tuple:
+  """(f(), [(tokens, their embeddings)] of each time that it embeds some)."""
+  seen = []
 
   def see(method, args, kwargs, context):
     found = method(*args, **kwargs)
-    shapes.extend([found.shape] if _embeds(context) else [])
+    seen.extend([(args[0], found)] if _embeds(context) else [])
     return found
-
-  def seen():
-    with nn.intercept_methods(see):
-      return f()
-  jax.eval_shape(seen)
-  return shapes
+  with nn.intercept_methods(see):
+    return f(), seen
 
 
 def _embeds(context) -> bool:

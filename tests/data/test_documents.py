@@ -57,8 +57,8 @@ def test_turns_are_lines_and_the_first_decides_the_split(tmp_path):
   for split, said, _ in found:
     assert of.setdefault(said.split('\n')[0], split) == split
   made = make(path=str(tmp_path), turns=True, between='\n\n', length=20)
-  assert text.texts([[made.spec.turns]], made.spec.tokenizer) == ['\n']
-  assert ((made.arrays['x'] == made.spec.turns).sum(1) == 2).all()
+  assert text.texts([[made.spec.between_turns]], made.spec.tokenizer) == ['\n']
+  assert ((made.arrays['x'] == made.spec.between_turns).sum(1) == 2).all()
 
 
 @pytest.mark.parametrize('length, said', [(20, 'abcdefgh\nij\nk'), (14, 'abcdefgh\nij'), (10, 'abcde\nij'), (7, 'ab\nij'), (5, 'a\ni'), (3, '\n')])

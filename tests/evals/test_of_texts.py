@@ -84,8 +84,22 @@ def test_answers_to_held_out_turns(tmp_path):
   meant = run.held_out(made, 'validation', 15)['x']
   found = answers.make(made, 'validation')(None, evals.Draw(None, x=meant))
   assert all(value == (1, 0) for value in found.values())
-  other = answers.make(made, 'validation')(None, evals.Draw(None, x=np.where(meant == made.spec.turns, made.spec.turns, meant)[::-1]))
+  other = answers.make(made, 'validation')(None, evals.Draw(None, x=np.where(meant == made.spec.between_turns, made.spec.between_turns, meant)[::-1]))
   assert other['rouge2'][0] < .5
   asked = text.texts(run.prompts(made.spec, meant), made.spec.tokenizer)
   assert all(said.endswith('?\n') for said in asked)
   assert set(evals.make(made)(run.initial(made))) >= {'answers/rouge1', 'answers/rougeL_stderr'}
+  c = ConfigDict(made.config)
+  c.evals = 'distinct'
+  with pytest.raises(core.InputError, match='of a dialogue only the answers are made'):
+    evals.make(made._replace(config=c))
+
+
+def test_documents_are_copied_by_heart_too(tmp_path):
+  (tmp_path / 'x.txt').write_text('\n'.join(f'{i} sheep jumped' for i in range(80)))
+  c = ConfigDict(config.variant(config.base('documents', 'autoregressive', 'transformer', model={}), 'smoke'))
+  c.data.update(path=str(tmp_path), between='\n', length=24)
+  c.update(evals='copied', mesh='data=1')
+  made = run.build(c.lock(), data.make(c, 'train').spec)
+  train = data.make(c, 'train').take(np.arange(4))['x']
+  assert copied.make(made, 'validation')(None, evals.Draw(None, x=train))['mean/samples'] >= 14

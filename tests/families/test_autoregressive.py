@@ -188,9 +188,15 @@ def test_a_label_stands_for_the_beginning():
   assert np.abs(p[0] - p[1]).max() > .05 and (np.abs(found - p) < 5 * np.sqrt(p * (1 - p) / 2000)).all()
 
 
+def test_smoothing_is_over_tokens_and_not_over_classes():
+  family, state = make(tokens(4)._replace(classes=2), condition=True, smoothing=.1)
+  x = {'x': np.array([[text.END, A, B, C]]), 'condition': np.array([1])}
+  assert float(family.roles['model'].loss(state.params['model'], state, x, keys(1), keys(1)[0])[0][0]) < 20
+
+
 def test_only_answers_are_told():
   """u | a | u | a END, with a loss that is that of the answers, of which each sees all that was said before."""
-  spec = tokens(10)._replace(turns=D)
+  spec = tokens(10)._replace(between_turns=D)
   family, state = make(spec)
   plain, _ = make(tokens(10))
   x = np.array([[text.END, A, B, D, C, C, D, A, D, text.END]])

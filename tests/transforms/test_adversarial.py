@@ -66,6 +66,16 @@ def test_freelb_climbs_from_a_random_place_to_the_edge():
   assert second == pytest.approx(first + .3, abs=.05)
 
 
+def test_padding_is_not_moved_and_takes_nothing_of_the_radius():
+  x = np.array([[1, 2, 0], [1, 0, 0]])
+  params, keys_B = game().init(jax.random.key(0), {'x': x})[0]['model'], core.per_example(jax.random.key(0), jnp.arange(2))
+  of = lambda **o: adversarial(game(), options(**o), nothing=0).roles['model'].loss(params, None, {'x': x}, keys_B, None)[0]
+  plain_B = game().roles['model'].loss(params, None, {'x': x}, keys_B, None)[0]
+  steep_B = np.array([np.linalg.norm(DIRECTION[:2]), 2 * np.linalg.norm(DIRECTION[:1])])
+  np.testing.assert_allclose(of(method='fgm', radius=.7), plain_B + .7 * steep_B / 2, rtol=1e-5)
+  assert ((of(method='freelb', radius=1., steps=60) - plain_B) / steep_B > .9).all()
+
+
 def test_metrics_are_means_too_and_parameters_learn():
   family = adversarial(game(), options(method='fgm'))
   loss_B, aux = told(family)

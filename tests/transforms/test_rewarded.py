@@ -159,3 +159,12 @@ def test_what_is_refused(story, reference, options, said):
     made = run.build(configured(story, 'length', **near), SPEC)
     jax.eval_shape(made.family.roles['model'].loss, run.abstract(made).params['model'], run.with_frozen(made, run.initial(made)),
                    {'x': jnp.zeros((2, 9), jnp.int32)}, keys(2), jax.random.key(0))
+
+
+def test_what_is_not_all_told_and_what_would_not_be_used_is_refused(story, reference):
+  c = configured(story, 'length', init_from=reference, reference=reference)
+  with pytest.raises(core.InputError, match='a reward is of texts without turns'):
+    run.build(c, SPEC._replace(between_turns=4))
+  c.adversary.method = 'fgm'
+  with pytest.raises(core.InputError, match='config.adversary with a reward'):
+    run.build(c, SPEC)
