@@ -2,6 +2,7 @@
 
 Families are those of the configs, in their smoke form and with the mlp network, for it compiles fastest; convolutions have a test of their own.
 """
+import copy
 import functools
 import gc
 import importlib
@@ -80,7 +81,7 @@ of_each_kind = pytest.mark.parametrize('name', sorted({*FAMILIES.values(), 'mnis
 def build(name, network='mlp', optimizer=None, **options) -> run.Run:
   """The game of a config on one device, with at most two turns a role; options are the config's own."""
   c, spec = CASES[name]
-  c = ConfigDict(c)
+  c = copy.deepcopy(c)   # ConfigDict(c) shares the parts: one test's optimizer would be the next one's
   with c.unlocked():
     if c.network.name != network and not spec.tokenizer:
       c.network = {'name': network, **config.defaults('networks', network)}
