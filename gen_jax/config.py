@@ -66,6 +66,8 @@ def variant(config: ConfigDict, arg: str) -> ConfigDict:
   config.network.width = 8
   if 'features' in config.network:
     config.network.features = 16
+  if 'layers' in config.network:   # each is compiled
+    config.network.layers = min(config.network.layers, 2)
   return config
 
 

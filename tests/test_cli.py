@@ -117,7 +117,7 @@ def test_two_runs_do_not_share_a_workdir(fails, workdir):
 
 def test_nan_stops_and_a_sane_run_goes_on(fails, tmp_path, capsys):
   sane = [CONFIG, f'--workdir={tmp_path}', '--config.mesh=data=1', '--config.eval_every=0', '--config.evals=', '--config.sample_every=0',
-          '--config.checkpoint_every=2']
+          '--config.checkpoint_every=2', '--config.family.penalty=none']   # whose gradient takes the longest to compile
   assert train.main([*sane, '--config.steps=2']) == 0
   mad = [f'--config.roles.{role}.learning_rate=1e30' for role in ('discriminator', 'generator')]
   line = fails(train.main, *sane, *mad, '--force', code=1)

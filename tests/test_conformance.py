@@ -2,7 +2,9 @@
 
 Families are those of the configs, in their smoke form and with the mlp network, for it compiles fastest; convolutions have a test of their own.
 """
+import copy
 import functools
+import gc
 import importlib
 import json
 import os
@@ -79,7 +81,7 @@ of_each_kind = pytest.mark.parametrize('name', sorted({*FAMILIES.values(), 'mnis
 def build(name, network='mlp', optimizer=None, **options) -> run.Run:
   """The game of a config on one device, with at most two turns a role; options are the config's own."""
   c, spec = CASES[name]
-  c = ConfigDict(c)
+  c = copy.deepcopy(c)   # ConfigDict(c) shares the parts: one test's optimizer would be the next one's
   with c.unlocked():
     if c.network.name != network and not spec.tokenizer:
       c.network = {'name': network, **config.defaults('networks', network)}
@@ -299,8 +301,10 @@ def test_losses_are_the_same_without_jit(name):
 @of_each_family
 def test_no_tracer_leaks(name):
   game, start, _ = plain(name)
+  given = start(0), batch(game)
+  gc.freeze()   # JAX collects garbage at every trace, which takes seconds where all that was compiled before is looked at
   with jax.checking_leaks():
-    jax.eval_shape(lambda state, batch: play(game, state, batch), start(0), batch(game))
+    jax.eval_shape(lambda state, batch: play(game, state, batch), *given)
 
 
 @of_each_game

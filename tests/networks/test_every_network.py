@@ -19,6 +19,8 @@ def networks(name, shape, n=3, **options):
   o = ConfigDict({**config.defaults('networks', name), 'width': 8, **options})
   if 'features' in o:
     o.features = 16
+  if 'layers' in o:   # each is compiled, and from two on there is one between others
+    o.layers = min(o.layers, 2)
   made = core.module('networks', name).make(o, data.Spec(shape))
   draw = lambda *shape: np.random.default_rng(0).standard_normal((n, *shape)).astype(np.float32)
   found, x = [], draw(*shape)
