@@ -66,7 +66,7 @@ def run(path, config, extra, known, again) -> str:
     verb('replay', f'--workdir={workdir}')
   made, _ = runs.load(workdir)
   if made.family.sample:
-    given = []
+    given = ['--prompt=1 and 2'] if made.spec.between_turns else []
     if config.family.name == 'translation':
       image.save(workdir / 'given.png', data.normalise(data.make(config, 'test').take(np.arange(1)))['condition'], 1)
       given = ['--edit=translate', f'--image={workdir}/given.png']
