@@ -40,10 +40,11 @@ def reference():
 
 
 def folder_of_texts():
-  for kind in ('fruit', 'sums'):
-    (RUNS / 'texts').mkdir(exist_ok=True)
-    said = [f'{i} and {j}\n{f"is {i + j}" if kind == "sums" else "pears, I like"}' for i in range(8) for j in range(8)]
-    (RUNS / 'texts' / f'{kind}.txt').write_text('\n\n'.join(said) + '\n')
+  """A class a folder, a dialogue a file."""
+  for kind, answer in (('fruit', 'pears, I like'), ('sums', 'are so many')):
+    (RUNS / 'texts' / kind).mkdir(parents=True, exist_ok=True)
+    for i in range(64):
+      (RUNS / 'texts' / kind / f'{i}.txt').write_text(f'{i} and {i % 7} of {kind}?\n{i + i % 7} {answer}\n')
   return f'--config.data.path={RUNS / "texts"}'
 
 
