@@ -32,7 +32,7 @@ DEFAULTS = dict(
     eval_few=False,             # Frechet distances of fewer examples than features all the same
     wandb=placeholder(str),     # project to report to, beside TensorBoard
     # Embeddings of tokens are moved against the model in training: by fgm or freelb (transforms.adversarial), or '' not at all.
-    adversary=dict(method='', radius=.05, steps=3, rate=.03),
+    adversary=dict(method='', radius=.01, steps=3, rate=.01),
 )
 # Trained parts: the ruler of the metrics, by name or workdir (gen_jax/extractors), and the workdirs of the codec in whose space this is trained,
 # of the run whose adapters are (transforms.lora), and of the run near to which a reward leaves the samples (transforms.rewarded).
