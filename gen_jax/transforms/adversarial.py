@@ -5,8 +5,8 @@ fgm     half of each loss is where the embeddings are, half is a distance `radiu
 freelb  the mean of `steps` places on the way up from a random one, `rate` apart and never further than `radius` (Zhu et al. 2020,
         https://arxiv.org/abs/1909.11764, algorithm 1)
 
-Distances are of all embeddings of an example together, in units of their length: the same options do for any network. Papers' are about .02 to .1 of
-it. An example costs two or twice `steps` losses.
+Distances are of all embeddings of an example together, in units of their length: the same options do for any network. The papers' are
+some hundredths of it. An example costs as much as three losses, or 2 `steps` - 1.
 """
 import flax.linen as nn
 import jax
