@@ -43,7 +43,7 @@ def make(options, split) -> data.Source:
     while len(tokens) > 2 and sum(map(len, tokens)) + len(tokens) >= options.length:
       tokens.pop()
     room = options.length - 1 - len(tokens)
-    longest = max(n for n in range(options.length) if sum(min(len(turn), n) for turn in tokens) <= room)
+    longest = next(n for n in range(options.length, -1, -1) if sum(min(len(turn), n) for turn in tokens) <= room)
     tokens = [turn[:longest] for turn in tokens]
     parts = [part for turn in tokens for part in (turn, line)]
     whole = np.concatenate([[text.END], *parts[:-1], [text.END]])
