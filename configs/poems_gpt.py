@@ -4,7 +4,7 @@
   python -m gen_jax.train --config=configs/poems_gpt.py --workdir=runs/poems
   python -m gen_jax.sample --workdir=runs/poems --prompt='明月' --num=4 --out=runs/poems.txt
 
-Not yet run in full; after a third of its steps lines have five or seven characters and stops where poems have them, and rhyme seldom.
+Not yet run in full; after a third of its steps most lines have five or seven characters, and stops where poems have them.
 """
 from gen_jax.config import base, variant
 
