@@ -152,7 +152,10 @@ def load(workdir: str | pathlib.Path, change=None, say=print) -> tuple[Run, core
   record = manifest.read(workdir)
   if not record:
     raise core.InputError(f'{workdir} has no readable manifest.json: train it first')
-  spec = data.Spec(**{name: tuple(value) if isinstance(value, list) else value for name, value in record['spec'].items()})
+  try:
+    spec = data.Spec(**{name: tuple(value) if isinstance(value, list) else value for name, value in record['spec'].items()})
+  except TypeError as e:
+    raise core.InputError(f'{workdir} is of another version: {e}') from None
   run = build(config, spec)
   same_parts(record, config)
   state = checkpoint.restore(workdir / 'checkpoints', abstract(run), say)

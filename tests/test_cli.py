@@ -197,6 +197,8 @@ def test_labels_and_classifiers(fails, tmp_path):
   assert 'done by diffusion families, and this is gan' in fails(sample.main, gan, out, '--edit=inpaint', '--image=x.png')
   assert 'no such field in the config' in fails(sample.main, gan, out, '--config.sample.steps=3')
   assert 'does not sample' in fails(sample.main, as_if_trained(tmp_path / 'classifier', 'classifier', 'model'), out)
+  manifest.write(tmp_path / 'gan', {'spec': {**mnist.SPEC._asdict(), 'colour': 1}})
+  assert 'is of another version' in fails(sample.main, gan, out)
 
 
 def test_edits(fails, tmp_path):
