@@ -14,8 +14,7 @@ def test_two_processes_are_one_with_two_devices(tmp_path):
   with socket.socket() as s:
     s.bind(('127.0.0.1', 0))
     port = s.getsockname()[1]
-  # Without the penalty and with one layer it is sooner compiled, four times.
-  flags = [*SMALL, *SGD, '--config.steps=8', '--config.family.penalty=none', '--config.network.layers=1']
+  flags = [*SMALL, *SGD, '--config.steps=8']
   two = [start('train', f'--workdir={tmp_path}/two', *flags, f'--distributed=127.0.0.1:{port},2,{i}') for i in range(2)]
   one = start('train', f'--workdir={tmp_path}/one', *flags, JAX_NUM_CPU_DEVICES='2')
   said = [finish(process) for process in (*two, one)]

@@ -90,7 +90,8 @@ def threshold(cosine_N, right_N, meant_N) -> float:
   return float(max(every, key=lambda t: (np.where(cosine_N >= t, right_N, ~meant_N)).mean()))
 
 
-def judged(desk: Desk) -> str:
+def judged(desk: Desk) -> tuple[str, float]:
+  """(The table and the answers to held-out queries, the likeness from which on the desk answers)."""
   rows = [line.split('\t') for line in (HERE / 'queries.tsv').read_text().splitlines()]
   queries, meant = [query for query, _ in rows], np.array([bool(question) for _, question in rows])
   which, cosine = desk.nearest(queries)

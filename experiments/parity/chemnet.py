@@ -18,7 +18,7 @@ from fcd import utils
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / 'tests/evals'))
 
-import inputs  # noqa: E402 - of the path above
+import inputs
 
 STRIDE = 16   # of the public model's features: all of them are 11,000 numbers
 

@@ -17,7 +17,7 @@ import transformers
 ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / 'tests/evals'))
 
-import inputs  # noqa: E402 - of the path above
+import inputs
 
 STRIDE = 8   # of the public model's features: all of them are 4,600 numbers
 

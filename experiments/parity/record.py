@@ -21,10 +21,10 @@ ROOT = pathlib.Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / 'tests/evals'))
 
 # The imports below stand here, for they need the path above and the stand-ins that follow.
-import inputs  # noqa: E402
+import inputs
 
 try:
-  import torchvision  # noqa: F401
+  import torchvision  # noqa: F401 - torch-fidelity does, if it can be
 except ImportError:
   # torch-fidelity imports torchvision for data sets and networks that are not asked for here, and PyPI's does not import beside a CPU build of
   # torch. Empty stand-ins: nothing below reads them, and what did would raise AttributeError.
@@ -36,10 +36,10 @@ except ImportError:
   for name in ('CIFAR10', 'CIFAR100', 'STL10'):
     setattr(sys.modules['torchvision.datasets'], name, type(name, (), {}))
 
-import prdc  # noqa: E402
-import pytorch_msssim  # noqa: E402
-from torch_fidelity import FeatureExtractorInceptionV3, metric_fid, metric_isc, metric_kid  # noqa: E402
-from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x  # noqa: E402
+import prdc
+import pytorch_msssim
+from torch_fidelity import FeatureExtractorInceptionV3, metric_fid, metric_isc, metric_kid
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 PACKAGES = ('torch', 'torch_fidelity', 'prdc', 'pytorch_msssim', 'scipy', 'scikit-learn', 'numpy')
 KID = dict(kid_subsets=20, kid_subset_size=100, rng_seed=2020, verbose=False)
