@@ -213,3 +213,42 @@ def test_a_mixture_is_its_density_and_its_draws(monkeypatch):
   loss, _ = f.roles['prior'].loss(state.params['prior'], state, {'x': jnp.asarray(X)}, keys('loss'), jax.random.key(0))
   density = sum(p * scipy.stats.multivariate_normal(m, v).pdf(standard(X @ GAIN.T)) for p, m, v in zip(share, means, covariance))
   np.testing.assert_allclose(loss, -np.log(density), rtol=1e-4)
+
+
+def windowed(shape=(2, 3, 1), **options):
+  """A family whose decoder reads earlier pixels, and a state of large weights."""
+  f = make(data.Spec(shape), binarize='threshold', latent=2, window=3, **options)
+  state = core.create(f, jax.random.key(0), {'x': jnp.zeros((1, *shape))})
+  leaves, tree = jax.tree.flatten(state.params)
+  rng = np.random.default_rng(0)
+  return f, state.replace(params=tree.unflatten([jnp.float32(rng.normal(0, .2, leaf.shape)) for leaf in leaves]))
+
+
+def test_pixels_in_a_window_have_a_probability_and_are_drawn_by_it():
+  """Over all 64 pictures of 2x3 it is 1; and samples, which are each pixel's mean given draws of those before it, have the marginal means."""
+  f, state = windowed(posterior='deterministic')
+  model = {**state.params['model'], 'head': jax.tree.map(jnp.zeros_like, state.params['model']['head'])}
+  state = state.replace(params={'model': model}, variables={'model': {'mean': jnp.zeros(2), 'second': jnp.zeros((2, 2))}})   # z is about 0
+  every = np.array(list(np.ndindex(*[2] * 6)), np.float32).reshape(-1, 2, 3, 1) * 2 - 1
+  p_N = np.exp(f.score(state, {'x': every}, keys('score', 64))['reconstruction_threshold'])
+  np.testing.assert_allclose(p_N.sum(), 1, rtol=1e-5)
+  drawn = np.asarray(jax.jit(f.sample)(state, keys('sample', 20_000), None))
+  np.testing.assert_allclose(drawn.mean(0), (p_N[:, None, None, None] * every).sum(0), atol=.03)
+  assert drawn.std(0)[0, 0, 0] < .1 < drawn.std(0)[1, 1, 0]   # the first pixel follows z alone, a later one those that were drawn
+
+
+def test_a_window_looks_back_only():
+  f, state = windowed((4, 5, 2))
+  window = vae.Window(3, 2)
+  x = np.random.default_rng(1).normal(size=(4, 5, 2)).astype(np.float32)
+  added = lambda x: window.apply({'params': state.params['model']['window']}, vae.padded(x[None], 3))[0].sum(-1)
+  moved = (np.asarray(jax.jacobian(added)(x)) != 0).any(-1)   # [which pixel's logit, row and column, by which pixel, row and column]
+  for (i, j, k, m), by in np.ndenumerate(moved):
+    assert by == (abs(m - j) <= 1 and (k == i - 1 or k == i and m < j)), (i, j, k, m)
+
+
+@pytest.mark.parametrize('options', [dict(window=4, binarize='dynamic'), dict(window=3), dict(window=3, binarize='dynamic', spec=data.Spec((2,)))],
+                         ids=['even', 'grey', 'no image'])
+def test_a_window_that_makes_no_sense_is_refused(options):
+  with pytest.raises(core.InputError, match='window'):
+    make(**options)
