@@ -118,6 +118,13 @@ def play(family, state, batch, keys, key):
   return state.replace(step=state.step + 1), metrics
 
 
+class Codes(NamedTuple):
+  """How a codec whose latents each are one of a few shows their numbers: as pictures of so many levels of grey."""
+  count: int
+  encode: Callable                      # (state, x_B) -> [B, ..., 1] in [-1, 1], code k at 2 k / (count - 1) - 1
+  decode: Callable                      # (state, what encode gives, condition_N or None) -> x_B
+
+
 class Family(NamedTuple):
   """A generative family: what it is made of, whom it trains, how it samples. Transformations map families to families."""
   init: Callable                        # (key, batch) -> (params by role, variables by role, frozen)
@@ -128,6 +135,7 @@ class Family(NamedTuple):
   prior: Callable | None = None         # (state, keys_N) -> z_NxZ; with decode: sample is decode of prior, to the bit
   decode: Callable | None = None        # (state, z_NxZ, condition_N or None) -> x_N
   encode: Callable | None = None        # (state, x_B) -> z_B, what `decode` takes: a codec (transforms.latent)
+  codes: Codes | None = None            # of a codec that has them: what a family of levels is trained on in its place
   classify: Callable | None = None      # (state, x_B) -> logits [B, classes]
   step: Callable = play                 # (family, state, batch, keys, key) -> (state, metrics)
   seeds: int | None = None              # set by transforms.seeds: batch, keys and all of the state but step and frozen lead with [S]

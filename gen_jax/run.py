@@ -80,16 +80,29 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
     return rewarded(family, draw, reward, config.reward), {'reference': params_like(config, spec, family, 'reference')}
   if not config.frozen.codec:
     return make(config, spec)
-  codec, state, _ = trained(config.frozen.codec)
+  codec, coder, state, _ = codec_of(config)
   if tuple(codec.spec.shape) != tuple(spec.shape):
     raise core.InputError(f'the codec in {config.frozen.codec} is of {tuple(codec.spec.shape)}, the data of {tuple(spec.shape)}')
-  if codec.family.encode is None:
-    raise core.InputError(f'{config.frozen.codec} holds a {codec.config.family.name}, which does not encode: vqvae does, and vae without condition')
-  z = jax.eval_shape(codec.family.encode, state, jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32))
+  z = jax.eval_shape(coder.encode, state, jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32))
   if z.shape[1:] == tuple(spec.shape):   # by their shape latents are told from examples
     raise core.InputError(f'the codec in {config.frozen.codec} makes latents of the shape of the data, {tuple(spec.shape)}: it is no codec')
-  inner, frozen = make(config, spec._replace(shape=z.shape[1:], bounded=False))
-  return latent(inner, codec.family, z.shape[1:]), {**frozen, 'codec': state}
+  of_codes = coder.codes and coder.encode is coder.codes.encode
+  inner, frozen = make(config, spec._replace(shape=z.shape[1:], bounded=bool(of_codes), levels=coder.codes.count if of_codes else spec.levels))
+  return latent(inner, coder, z.shape[1:]), {**frozen, 'codec': state}
+
+
+def codec_of(config: ConfigDict) -> tuple[Run, core.Family, core.TrainState, str]:
+  """The trained codec, what encodes and decodes for this family, its state and its hash. Raises InputError where it does not encode, or has no codes
+  and the family is of them."""
+  workdir = config.frozen.codec
+  codec, state, sha256 = trained(workdir)
+  if codec.family.encode is None:
+    raise core.InputError(f'{workdir} holds a {codec.config.family.name}, which does not encode: vqvae does, and vae without condition')
+  if not getattr(core.module('families', config.family.name), 'OF_CODES', False):
+    return codec, codec.family, state, sha256
+  if codec.family.codes is None:
+    raise core.InputError(f'{config.family.name} is of codes, and the codec in {workdir} has none: vqvae has, with quantizer vq or fsq')
+  return codec, codec.family._replace(encode=codec.family.codes.encode, decode=codec.family.codes.decode), state, sha256
 
 
 def params_like(config: ConfigDict, spec: data.Spec, family: core.Family, part: str) -> dict:
@@ -127,8 +140,8 @@ def encoded(config: ConfigDict, source: data.Source) -> data.Source:
   """A source whose x are the codec's latents, made once. Raises InputError without a codec, and where x would be augmented first."""
   if not config.frozen.codec or config.data.flip or config.data.shift or config.data.crop:
     raise core.InputError('encode_ahead needs config.frozen.codec, and data without flip, shift and crop')
-  codec, state, sha256 = trained(config.frozen.codec)
-  call = mapped(codec, lambda state, arrays, keys: codec.family.encode(state, data.normalise(arrays)['x']))
+  codec, coder, state, sha256 = codec_of(config)
+  call = mapped(codec, lambda state, arrays, keys: coder.encode(state, data.normalise(arrays)['x']))
   every = source.take(np.arange(source.size))
   x = call(replicated(codec, state), jax.random.key(0), source.size, {'x': every['x']})
   made = data.from_arrays(x, every.get('condition'), source.spec)

@@ -35,6 +35,13 @@ DIFFUSIONS = {
     'flow': (dict(schedule='logit_normal', objective='flow'), dict(sampler='midpoint', steps=10)),
     'consistency': (dict(schedule='edm', objective='edm', weight='edm', consistency=7), dict(sampler='consistency', steps=2)),
 }
+# A codec, ROW_codec, has a third of the budget, what is learnt of its latents or codes the rest: (options of the codec, family, its options, of its
+# network, of sampling). The training set is encoded once, ahead. All 49 tokens together, with their cache, are one evaluation of the transformer.
+OF_CODEC = {
+    'latent_dit': (dict(quantizer='kl'), 'diffusion', dict(schedule='logit_normal', objective='flow', deviation=1.), dict(patch=1),
+                   dict(sampler='midpoint', steps=10)),
+    'codes_transformer': (dict(quantizer='vq'), 'autoregressive', dict(), dict(), dict()),
+}
 
 STEPS = {
     'minimax_mlp': 21120, 'minimax_conv': 2400, 'nonsaturating_mlp': 19560, 'nonsaturating_conv': 2460, 'least_squares_mlp': 20820,
@@ -44,14 +51,23 @@ STEPS = {
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
           for network in ('mlp', 'conv')), 'acgan_conv', 'projection_conv', 'diffaugment_conv', *(f'{coder}_conv' for coder in CODERS),
-        'r1r2_r3gan', 'diffusion_unet', 'picture_diffusion_dit', 'flow_dit', 'consistency_unet']
+        'r1r2_r3gan', 'diffusion_unet', 'picture_diffusion_dit', 'flow_dit', 'consistency_unet', *OF_CODEC]
 
 
 def get_config(row=''):
-  if row not in ROWS:
+  if row not in (*ROWS, *map(codec_of, OF_CODEC)):
     raise core.InputError(f'{row!r} is not a row: there are {", ".join(ROWS)}')
   kind, network = row.rsplit('_', 1)
-  if kind in GAMES:
+  if network == 'codec':
+    family, = OF_CODEC[kind][:1]
+    config = base('fashion_mnist', 'vqvae', network, model=dict(learning_rate=1e-3, warmup=50, schedule='cosine', ema=.999))
+  elif row in OF_CODEC:
+    _, name, family, sizes, sample = OF_CODEC[row]
+    config = base('fashion_mnist', name, network, model=dict(learning_rate=1e-3, warmup=100, schedule='cosine', ema_width=.1))
+    config.network.update(sizes)
+    config.sample.update(sample)
+    config.encode_ahead = True
+  elif kind in GAMES:
     family, discriminator, generator = GAMES[kind]
     config = base('fashion_mnist', 'gan', network, discriminator=discriminator, generator={**generator, 'ema': .999})
   elif kind in DIFFUSIONS:
@@ -63,10 +79,14 @@ def get_config(row=''):
     roles = {'model': dict(learning_rate=1e-3, ema=.999), **({'prior': dict(learning_rate=1e-3)} if 'mixture' in family else {})}
     config = base('fashion_mnist', 'vae', network, **roles)
   config.family.update(family)
-  if kind not in DIFFUSIONS:
+  if kind in GAMES or kind in CODERS:
     config.family.latent = 64 if kind in GAMES else 32
-  # A GAN's trajectory is sampled six times, for the time that it takes to reach a quality.
+  # A trajectory is sampled six times, for the time that it takes to reach a quality.
   steps = STEPS.get(row, 0)   # 0 is refused: --calibrate says how many
   config.update(steps=steps, batch_size=64, log_every=steps // 60, sample_every=steps, checkpoint_every=steps // 6, eval_every=steps // 6,
-                eval_examples=2000, evals='fid')
+                eval_examples=2000, evals='score' if network == 'codec' else 'fid')
   return config
+
+
+def codec_of(row):
+  return f'{row}_codec'

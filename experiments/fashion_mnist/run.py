@@ -5,7 +5,6 @@
   python -m experiments.fashion_mnist.run --calibrate                                            # steps in 180 s, alone on the machine
 """
 import argparse
-import importlib
 import json
 import pathlib
 import resource
@@ -17,7 +16,8 @@ import time
 
 import numpy as np
 
-from gen_jax import log
+from experiments.fashion_mnist import config as rows
+from gen_jax import log, manifest
 
 HERE = pathlib.Path(__file__).parent
 CONFIG = 'experiments/fashion_mnist/config.py'
@@ -35,17 +35,31 @@ def train(row, seed, workdir, *flags):
   verb('train', f'--config={CONFIG}:{row}', f'--config.seed={seed}', f'--workdir={workdir}', *flags)
 
 
+def coded(row, seed, workdir) -> list[str]:
+  """The flag that names the row's codec, which is trained first; of a row without one, nothing."""
+  if row not in rows.OF_CODEC:
+    return []
+  codec = f'{workdir}_codec'
+  train(rows.codec_of(row), seed, codec)
+  return [f'--config.frozen.codec={codec}']
+
+
 def calibrate(row) -> int:
-  """Steps of 180 s, a multiple of 60, from the rate of a short run after its compilation."""
+  """Steps in the row's share of 180 s, a multiple of 60, from the rate of a short run after its compilation."""
   with tempfile.TemporaryDirectory() as workdir:
-    train(row, 0, workdir, '--config.steps=240', '--config.eval_every=0', '--config.evals=', '--config.sample_every=0', '--config.log_every=40',
-          '--config.checkpoint_every=240')
-    return int(rate(log.read(pathlib.Path(workdir) / 'metrics.jsonl')) * BUDGET // 60 * 60)
+    train(row, 0, f'{workdir}/run', *coded(row, 0, f'{workdir}/run'), '--config.steps=240', '--config.eval_every=0', '--config.evals=',
+          '--config.sample_every=0', '--config.log_every=40', '--config.checkpoint_every=240')
+    return int(rate(log.read(pathlib.Path(workdir) / 'run' / 'metrics.jsonl')) * share(row) * BUDGET // 60 * 60)
 
 
-def rate(rows) -> float:
+def share(row) -> float:
+  """Of the budget: a codec has a third, what is learnt of it the rest."""
+  return 1 / 3 if row.endswith('_codec') else 2 / 3 if row in rows.OF_CODEC else 1.
+
+
+def rate(history) -> float:
   """Steps a second of training alone: the median leaves compilation, pictures and evaluations out."""
-  return float(np.median([r['time']['steps_per_second'] for r in rows if 'steps_per_second' in r.get('time', {})]))
+  return float(np.median([r['time']['steps_per_second'] for r in history if 'steps_per_second' in r.get('time', {})]))
 
 
 def one(row, seed, runs) -> dict:
@@ -55,18 +69,20 @@ def one(row, seed, runs) -> dict:
     return json.loads(path.read_text())
   workdir = runs / f'{row}_{seed}'
   spent = processor_seconds()
-  train(row, seed, workdir)
+  train(row, seed, workdir, *coded(row, seed, workdir))
   spent = processor_seconds() - spent
   conditional = row.startswith(('acgan', 'projection', 'conditional'))
   names = EVALS if conditional else ','.join(name for name in EVALS.split(',') if name not in ('agreement', 'cas'))
   began = time.monotonic()
   verb('evaluate', f'--workdir={workdir}', f'--config.evals={names}', '--config.eval_examples=10000')
-  record = json.loads((workdir / 'manifest.json').read_text())
-  rows = log.read(workdir / 'metrics.jsonl')
-  found = {'row': row, 'seed': seed, 'steps': record['steps'], 'parameters': record['parameters'], 'wall_seconds': record['wall_seconds'],
+  record = manifest.read(workdir)
+  history = log.read(workdir / 'metrics.jsonl')
+  codec = manifest.read(pathlib.Path(f'{workdir}_codec')) if row in rows.OF_CODEC else {'parameters': 0, 'steps': 0, 'wall_seconds': 0}
+  found = {'row': row, 'seed': seed, 'steps': record['steps'], **({'codec_steps': codec['steps']} if codec['steps'] else {}),
+           **{name: record[name] + codec[name] for name in ('parameters', 'wall_seconds')},
            'processor_seconds': round(spent), 'evaluation_seconds': round(time.monotonic() - began),
            'state_sha256': record['state_sha256'], 'jax': record['jax'],
-           'machine': record['machine'], 'curve': [[r['step'], v] for r in rows for k, v in r.items() if k.startswith('fid@')],
+           'machine': record['machine'], 'curve': [[r['step'], v] for r in history for k, v in r.items() if k.startswith('fid@')],
            'metrics': json.loads((workdir / 'report.json').read_text())['runs'][0]['metrics']}
   path.parent.mkdir(exist_ok=True)
   if seed == 0:
@@ -88,7 +104,8 @@ def processor_seconds() -> float:
 def seconds_to(found, target):
   """Of the budget, until FID on 2,000 samples fell to a target; None if it never did."""
   step = next((step for step, fid in found['curve'] if fid <= target), None)
-  return step and BUDGET * step / found['steps']
+  before = 1 - share(found['row'])   # its codec's
+  return step and BUDGET * (before + (1 - before) * step / found['steps'])
 
 
 def table() -> str:
@@ -96,8 +113,7 @@ def table() -> str:
   for path in sorted((HERE / 'results').glob('*.json')):
     found = json.loads(path.read_text())
     results.setdefault(found['row'], []).append(found)
-  gans = [np.mean([f['curve'][-1][1] for f in fs]) for fs in results.values()
-          if fs[0]['curve'] and 'vae' not in fs[0]['row'] and 'autoencoder' not in fs[0]['row']]   # peers have no curve
+  gans = [np.mean([f['curve'][-1][1] for f in fs]) for row, fs in results.items() if row in rows.ROWS and row.rsplit('_', 1)[0] in rows.GAMES]
   target = float(np.median(gans))
   titles = ['row', 'seeds', *COLUMNS, f's to FID {target:.1f}', 'parameters', 'steps', 'processor time, s']
   lines = ['| ' + ' | '.join(titles) + ' |', '|---|' + '---:|' * (len(titles) - 1)]
@@ -114,9 +130,8 @@ def table() -> str:
 
 
 def main():
-  config = importlib.import_module('experiments.fashion_mnist.config')
   parser = argparse.ArgumentParser(description=__doc__)
-  parser.add_argument('--rows', default=','.join(config.STEPS))
+  parser.add_argument('--rows', default=','.join(row for row in rows.ROWS if row in rows.STEPS))
   parser.add_argument('--seeds', type=int, default=3)
   parser.add_argument('--runs', default='runs/fashion_mnist', type=pathlib.Path)
   parser.add_argument('--table', action='store_true')
@@ -127,7 +142,7 @@ def main():
     for row in chosen:
       print(f'    {row!r}: {calibrate(row)},', flush=True)
     return
-  if missing := [row for row in chosen if row not in config.STEPS]:
+  if missing := [row for row in chosen if row not in rows.STEPS]:
     sys.exit(f'no steps for {", ".join(missing)}: --calibrate says how many, for STEPS in config.py')
   if not options.table:
     for seed in range(options.seeds):   # a whole table of one seed before the next

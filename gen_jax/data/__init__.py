@@ -28,6 +28,7 @@ class Spec(NamedTuple):
   shape: tuple[int, ...]     # of one x: (H, W, C), or (D,) for points
   classes: int = 0           # batch['condition'] holds labels in [0, classes); 0: there is no condition
   bounded: bool = True       # x lies in [-1, 1]; stored as uint8 where it does
+  levels: int = 256          # that x takes there, evenly spaced
   words: tuple[str, ...] = ()   # of captions: batch['condition'] holds [length] numbers of words each (modalities.text); (): no captions
   length: int = 0
   paired: bool = False       # batch['condition'] holds an image like x and stored like it, to be translated into it

@@ -1,8 +1,9 @@
 """Autoregressive models: each token's distribution given those before it, so that the likelihood is exact.
 
 Of text and of music the tokens are their modality's. Of images they are the pixels' levels, row by row (van den Oord et al. 2016,
-https://arxiv.org/abs/1601.06759), after one that says where an image begins. The first token is given, never told, and may say the class; nor is
-told what a dialogue's every second turn answers.
+https://arxiv.org/abs/1601.06759), after one that says where an image begins; in the space of a vqvae, its codes (van den Oord et al. 2017,
+https://arxiv.org/abs/1711.00937). The first token is given, never told, and may say the class; nor is told what a dialogue's every second turn
+answers.
 """
 import math
 
@@ -20,6 +21,7 @@ DEFAULTS = dict(
     condition=False,            # on labels: the first token, one more a class, says which
 )
 SAMPLE = decoding.DEFAULTS
+OF_CODES = True   # of a codec: its codes, not its latents
 
 
 def make(config, spec) -> core.Family:
@@ -43,7 +45,9 @@ def make(config, spec) -> core.Family:
       raise core.InputError('family.documents and family.smoothing are for text')
     if sampling.tokens:
       raise core.InputError('sample.tokens is for text')
-    length, levels = 1 + math.prod(spec.shape), 2 if o.binarize else 256
+    if o.binarize and spec.levels != 256:
+      raise core.InputError('family.binarize is for images, not for the codes of a codec')
+    length, levels = 1 + math.prod(spec.shape), 2 if o.binarize else spec.levels
     known = levels
   vocabulary = known + (spec.classes if o.condition else levels > 0)
   network, = networks.make(config.network, spec, 'causal')
@@ -63,7 +67,7 @@ def make(config, spec) -> core.Family:
       return jnp.concatenate([first(batch['condition'], len(x)), x[:, 1:]], axis=1) if o.condition else x
     if o.binarize == 'dynamic':
       x = jax.vmap(lambda x, key: jax.random.bernoulli(key, (x + 1) / 2))(x, core.fold(keys_B, 'binarize'))
-    x = x > 0 if o.binarize == 'threshold' else x if o.binarize else jnp.rint((x + 1) * 127.5)
+    x = x > 0 if o.binarize == 'threshold' else x if o.binarize else jnp.rint((x + 1) * ((levels - 1) / 2))
     return jnp.concatenate([first(batch.get('condition'), len(x)), x.reshape(len(x), -1).astype(jnp.int32)], axis=1)
 
   def init(key, batch):
@@ -100,8 +104,8 @@ def make(config, spec) -> core.Family:
     if spec.tokenizer:
       return losses.of_text(logits_BxLxV, next_BxL, there_BxL)
     nats_BxL = optax.softmax_cross_entropy_with_integer_labels(logits_BxLxV, next_BxL)
-    found = {f'log_likelihood_{o.binarize or "8bit"}': -nats_BxL.sum(-1)}
-    return found if o.binarize else {**found, 'bits_per_dim_8bit': nats_BxL.mean(-1) / math.log(2)}
+    found = {f'log_likelihood_{o.binarize or ("8bit" if levels == 256 else "codes")}': -nats_BxL.sum(-1)}
+    return found if levels != 256 else {**found, 'bits_per_dim_8bit': nats_BxL.mean(-1) / math.log(2)}
 
   def sample(state, keys_N, condition_N=None):
     """x_N; of text, [N, L] tokens that go on from condition_N, [N, P] tokens with NOTHING behind, or begin, of the classes condition_N [N] if the

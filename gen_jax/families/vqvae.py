@@ -11,6 +11,7 @@ import math
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gen_jax import core, losses, networks, optimizers
 
@@ -80,6 +81,8 @@ def make(config, spec) -> core.Family:
   encoder, decoder = networks.make(config.network, spec, 'encoder', 'decoder')
   decoder = decoder.clone(channels=spec.shape[-1] * likelihood.outputs)
   latent = len(sizes) if fsq else o.latent
+  many = [int(size) for size in sizes] if fsq else [o.codes]
+  gaps, places, codes = np.array(many) - 1, np.cumprod([1, *many[:-1]]), math.prod(many)
   net, D = Codec(encoder, decoder, latent, 2 if kl else 1), Discriminator(encoder)
   pixels = {'bernoulli': '_grey', 'logistic': '_8bit'}.get(o.likelihood, '')
 
@@ -114,8 +117,7 @@ def make(config, spec) -> core.Family:
       codes_KxZ, k_N = nearest(variables, z.reshape(-1, latent))
       return codes_KxZ[k_N].reshape(z.shape)
     if fsq:   # evenly spaced over [-1, 1]; Mentzer et al. shift an even number of levels by half a one, so that 0 is among them
-      gaps = wide(jnp.array([int(size) - 1. for size in sizes]), z)
-      return 2 * jnp.round((jnp.clip(z, -1, 1) + 1) / 2 * gaps) / gaps - 1
+      return 2 * jnp.round((jnp.clip(z, -1, 1) + 1) / 2 * wide(gaps, z)) / wide(gaps, z) - 1
     return z
 
   def total(v):
@@ -201,6 +203,24 @@ def make(config, spec) -> core.Family:
     z = z * wide(deviation(v), z) + wide(v['mean'], z)
     return shown(decode(state.averaged('model'), quantise(v, z)))
 
+  def numbers(state, x_B):
+    """[B, ..., 1]: of each latent, the number of its code as a level in [-1, 1]."""
+    z, _ = encode(state.averaged('model'), x_B)
+    if vq:
+      k = nearest(state.variables['model'], z.reshape(-1, latent))[1].reshape(z.shape[:-1])
+    else:   # the first channel counts least
+      k = (jnp.round((jnp.clip(z, -1, 1) + 1) / 2 * wide(gaps, z)) * wide(places, z)).sum(-1)
+    return (2 * k / (codes - 1) - 1)[..., None].astype(jnp.float32)
+
+  def numbered(state, levels, condition=None):
+    """x of what `numbers` gives."""
+    v, k = state.variables['model'], jnp.rint((levels[..., 0] + 1) * ((codes - 1) / 2)).astype(jnp.int32)
+    if vq:
+      z = (v['sum'] / v['count'][:, None])[k]
+    else:
+      z = 2 * (k[..., None] // wide(places, k[..., None]) % wide(gaps + 1, k[..., None])) / wide(gaps, k[..., None]) - 1
+    return shown(decode(state.averaged('model'), z))
+
   def output(state, x_B):
     params = state.averaged('model')
     return decode(params, quantise(state.variables['model'], encode(params, x_B)[0]))
@@ -220,4 +240,5 @@ def make(config, spec) -> core.Family:
   roles = {'model': optimizers.role(config.roles.model, config.steps, loss, update=update)}
   if o.adversarial_weight:
     roles['discriminator'] = optimizers.role(config.roles.discriminator, config.steps, discriminator_loss)
-  return core.Family(init, roles, score=score, reconstruct=reconstruct, decode=decoded, encode=encoded)
+  return core.Family(init, roles, score=score, reconstruct=reconstruct, decode=decoded, encode=encoded,
+                     codes=None if kl else core.Codes(codes, numbers, numbered))

@@ -266,3 +266,21 @@ def test_a_codec_says_what_it_makes():
   c = config.base('mnist', 'vae', 'codec', model={})
   with pytest.raises(core.InputError, match='vqvae'):
     codec.make(c.network, SPEC).decoder.init(jax.random.key(0, impl=KEYS), jnp.zeros((2, 3)))
+
+
+@pytest.mark.parametrize('options', [dict(), dict(quantizer='fsq', levels='3,2,4', latent=3)], ids=['vq', 'fsq'])
+def test_numbers_of_codes_say_all_that_the_decoder_sees(monkeypatch, options):
+  f = family(monkeypatch, **options)
+  state = start(f, **({} if options else book(CODES)))
+  levels = f.codes.encode(state, X)
+  assert levels.shape == (B, 1) and f.codes.count == (24 if options else K)
+  np.testing.assert_array_equal(f.codes.decode(state, levels), f.reconstruct(state, BATCH, keys()))
+  every = (2 * np.arange(f.codes.count, dtype=np.float32) / (f.codes.count - 1) - 1)[:, None]
+  z = np.asarray(f.codes.decode(state, every))
+  assert len(np.unique(z.round(4), axis=0)) == f.codes.count
+  again = np.arctanh(np.clip(z, -1 + 1e-6, 1 - 1e-6)) if options else z   # fsq's encoder ends in a tanh
+  np.testing.assert_allclose(f.codes.encode(state, again), every, atol=1e-6)
+
+
+def test_kl_latents_have_no_codes(monkeypatch):
+  assert family(monkeypatch, quantizer='kl').codes is None

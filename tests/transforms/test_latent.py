@@ -68,6 +68,34 @@ def test_losses_samples_and_scores_are_of_what_the_codec_makes(codec, family):
   close(score, {f'latent_{name}': value for name, value in plain_score.items()})
 
 
+def of_codes(codec, **options):
+  c = variant(base('mnist', 'autoregressive', 'transformer', model=dict(optimizer='sgd', learning_rate=.01)), 'smoke')
+  c.frozen.codec = codec
+  c.update({'mesh': 'data=1', 'sample_every': 0, **options})
+  return c
+
+
+def test_an_autoregressive_model_is_of_the_codes(tmp_path):
+  """Its tokens are their numbers, and what it draws is decoded from them."""
+  codec = workdir(tmp_path / 'codec', 'vqvae', codes=5, latent=3)
+  made = run.build(of_codes(codec), SPEC)
+  plain = core.module('families', 'autoregressive').make(made.config, data.Spec((1,), 10, levels=5))
+  state, (coder, coded, _) = run.initial(made), run.trained(codec)
+  z = {**batch(), 'x': coder.family.codes.encode(coded, batch()['x'])}
+  np.testing.assert_allclose(2 * (z['x'] + 1), np.rint(2 * (z['x'] + 1)), atol=1e-6)
+  losses = [role.loss(state.params['model'], state, b, keyed(), jax.random.key(2))[0] for f, b in ((made.family, batch()), (plain, z))
+            for role in f.roles.values()]
+  close(*losses)
+  np.testing.assert_allclose(made.family.sample(state, keyed()), coder.family.codes.decode(coded, plain.sample(state, keyed())), atol=1e-6)
+  found = made.family.score(state, batch(), keyed())
+  close(found, {'latent_log_likelihood_codes': plain.score(state, z, keyed())['log_likelihood_codes']})
+  loop.train(of_codes(codec, encode_ahead=True, evals='score'), tmp_path / 'run')
+  with pytest.raises(core.InputError, match='binarize'):
+    c = of_codes(codec)
+    c.family.binarize = 'threshold'
+    run.build(c, SPEC)
+
+
 def test_the_identity_codec_is_the_family_itself():
   c = configured(None)
   plain = core.module('families', 'vae').make(c, data.Spec((6,), bounded=False))
@@ -121,6 +149,8 @@ def test_what_is_refused(codec, tmp_path):
     run.build(configured(workdir(tmp_path / 'gan', 'gan')), SPEC)
   with pytest.raises(core.InputError, match='latents of the shape of the data'):
     run.build(configured(workdir(tmp_path / 'diffusion', 'diffusion')), SPEC)
+  with pytest.raises(core.InputError, match='is of codes'):
+    run.build(of_codes(codec), SPEC)
   with pytest.raises(core.InputError, match='is not a workdir'):
     run.build(configured(str(tmp_path / 'none')), SPEC)
   with pytest.raises(core.InputError, match='encode_ahead needs'):
