@@ -3,8 +3,8 @@
   python -m experiments.classification.run --rows=topics_finetuned,sentiment_finetuned --seeds=1
   python -m experiments.monitoring.run
 
-What is usual, and the height of the alarm at which it is false once in 1,000 usual texts, come from the validation split; the streams that are
-judged are drawn from the test split. Writes table.md and alarm.png.
+What is usual is learnt from the first texts of a stream. The height of the alarm, at which it is false once in 1,000 usual texts, comes from streams
+of validation texts that go the same way; the streams that are judged are drawn from the test split. Writes table.md and alarm.png.
 """
 import argparse
 import pathlib
@@ -19,7 +19,7 @@ HERE = pathlib.Path(__file__).parent
 SLACK = .25                 # deviations of the mean that are let pass
 USUAL = 1000                # texts between two false alarms
 SHIFTS = (.1, .2, .4)       # so much more of one class, at the expense of the others alike
-BEFORE, AFTER, STREAMS = 300, 700, 200
+LEARNT, BEFORE, AFTER, STREAMS = 200, 300, 700, 200
 
 
 def verdicts(workdir, split) -> tuple[np.ndarray, np.ndarray]:
@@ -39,25 +39,23 @@ def statistic(p_TxC, mean_C, deviation_C) -> np.ndarray:
   return np.array(found)
 
 
-def height(p_NxC, mean_C, deviation_C) -> float:
-  """The alarm that usual texts, drawn again and again, raise once in USUAL; it begins the sums anew."""
-  z_TxC = (p_NxC[np.random.default_rng(0).integers(0, len(p_NxC), 20 * USUAL)] - mean_C) / deviation_C
-  low, high = 0., 100.
-  for _ in range(15):
-    middle, sums, alarms = (low + high) / 2, np.zeros((2, z_TxC.shape[1])), 0
-    for z_C in z_TxC:
-      sums = np.maximum(0, sums + np.stack([z_C, -z_C]) - SLACK)
-      if sums.max() > middle:
-        sums, alarms = np.zeros_like(sums), alarms + 1
-    low, high = (middle, high) if alarms > 20 else (low, middle)
-  return high
+def judged(p_TxC) -> np.ndarray:
+  """The statistic of the texts after those that say what is usual."""
+  usual = p_TxC[:LEARNT]
+  return statistic(p_TxC[LEARNT:], usual.mean(0), usual.std(0))
+
+
+def height(p_NxC, labels_N, rng) -> float:
+  """The alarm that usual streams raise once in USUAL texts: by chance, so that exp(-BEFORE / USUAL) of them raise none in BEFORE."""
+  most = [judged(stream(p_NxC, labels_N, 0., rng))[:BEFORE].max() for _ in range(2 * STREAMS)]
+  return float(np.quantile(most, np.exp(-BEFORE / USUAL)))
 
 
 def stream(p_NxC, labels_N, shift, rng) -> np.ndarray:
-  """BEFORE usual verdicts, then AFTER of which the first class has so much more, [T, C]."""
+  """LEARNT and BEFORE usual verdicts, then AFTER of which the first class has so much more, [T, C]."""
   share_C = np.bincount(labels_N) / len(labels_N)
   more_C = share_C + shift * np.where(np.arange(len(share_C)) == 0, 1, -share_C / (1 - share_C[0]))
-  drawn = [rng.choice(len(share_C), n, p=share) for n, share in ((BEFORE, share_C), (AFTER, more_C))]
+  drawn = [rng.choice(len(share_C), n, p=share) for n, share in ((LEARNT + BEFORE, share_C), (AFTER, more_C))]
   of = [np.flatnonzero(labels_N == c) for c in range(len(share_C))]
   return p_NxC[[rng.choice(of[c]) for c in np.concatenate(drawn)]]
 
@@ -70,18 +68,16 @@ def main():
   _, axes = plt.subplots(1, 2, figsize=(10, 3))
   for name, axis in zip(('topics', 'sentiment'), axes):
     workdir, rng = options.runs / f'{name}_finetuned_0', np.random.default_rng(0)
-    usual, _ = verdicts(workdir, 'validation')
+    alarm = height(*verdicts(workdir, 'validation'), rng)
     p, labels = verdicts(workdir, 'test')
-    mean, deviation = usual.mean(0), usual.std(0)
-    alarm = height(usual, mean, deviation)
     for shift in (0., *SHIFTS):
-      every = [statistic(stream(p, labels, shift, rng), mean, deviation) > alarm for _ in range(STREAMS)]
+      every = [judged(stream(p, labels, shift, rng)) > alarm for _ in range(STREAMS)]
       early = [raised[:BEFORE].any() for raised in every]
       late = [int(raised[BEFORE:].argmax()) + 1 for raised, soon in zip(every, early) if not soon and raised.any()]
       quartiles = np.percentile(late, [50, 25, 75]) if late else [np.nan] * 3
       lines.append(f'| {name} | {shift:.0%} | {np.mean(early):.1%} | {len(late) / max(1, STREAMS - sum(early)):.1%} | '
                    f'{quartiles[0]:.0f} ({quartiles[1]:.0f} to {quartiles[2]:.0f}) |')
-    axis.plot(statistic(stream(p, labels, SHIFTS[1], rng), mean, deviation), label=f'{SHIFTS[1]:.0%} more of the first class')
+    axis.plot(judged(stream(p, labels, SHIFTS[1], rng)), label=f'{SHIFTS[1]:.0%} more of the first class')
     axis.axhline(alarm, color='k', ls=':', label='alarm')
     axis.axvline(BEFORE, color='gray', lw=.5)
     axis.set(title=name, xlabel='texts', ylabel='largest sum')
