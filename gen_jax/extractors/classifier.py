@@ -22,7 +22,8 @@ from gen_jax.families.classifier import Classifier
 def write(path: pathlib.Path, params, network: dict, spec: data.Spec, **about) -> str:
   """Writes a classifier's averaged parameters; returns the file's sha256, a function of what is written alone."""
   flat = {k: jax.device_get(v) for k, v in sorted(flatten_dict(params, sep='.').items())}
-  about = json.dumps({'network': network, 'spec': spec._asdict(), **about}, sort_keys=True)
+  of = {name: getattr(spec, name) for name in ('shape', 'classes', 'bounded')}   # what images have: a file's bytes outlive new fields of a spec
+  about = json.dumps({'network': network, 'spec': of, **about}, sort_keys=True)
   # Two entries in one, for safetensors writes its metadata in random order.
   raw = safetensors.numpy.save(flat, metadata={'about': _digest(flat, about) + about})
   path.write_bytes(raw)

@@ -1,4 +1,8 @@
 """Classifiers as files and as workdirs, and random features."""
+import importlib
+import json
+
+import flax.traverse_util
 import jax
 import numpy as np
 import pytest
@@ -69,6 +73,24 @@ def test_what_is_no_classifier(written, raw):
 def test_of_other_images(written):
   with pytest.raises(core.InputError, match=r'of images \(8, 8, 1\), not \(16, 4, 1\)'):
     classifier.read(written[0], data.Spec((16, 4, 1), classes=3))
+
+
+SHIPPED = {'mnist-cnn': 'mnist_classifier', 'fmnist-cnn': 'fashion_mnist_classifier'}   # by their configs
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_the_shipped_ones_are_what_their_configs_would_write(name, tmp_path):
+  """To the byte, but for the parameters: what else is in the file must not depend on what this project has learnt since."""
+  path = extractors.HERE / f'{name}.safetensors'
+  c = importlib.import_module(f'configs.{SHIPPED[name]}').get_config()
+  with safetensors.safe_open(path, 'numpy') as f:
+    about = json.loads(f.metadata()['about'][64:])
+  params = flax.traverse_util.unflatten_dict(safetensors.numpy.load_file(path), sep='.')
+  extra = {what: about[what] for what in ('config', 'steps', 'test_accuracy', 'test_examples')}
+  spec = core.module('data', c.data.name).SPEC._replace(tokenizer='of another field')
+  classifier.write(tmp_path / 'again.safetensors', params, c.network.to_dict(), spec, **extra)
+  assert (tmp_path / 'again.safetensors').read_bytes() == path.read_bytes()
+  assert (about['config'], about['steps']) == (SHIPPED[name], c.steps)
 
 
 @pytest.mark.parametrize('name', sorted(path.stem for path in extractors.HERE.glob('*.safetensors')))
