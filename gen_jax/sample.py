@@ -1,7 +1,7 @@
 """Draws from a trained run, into a picture, a text or a piece of music. Sample i depends on --seed and i alone.
 
   python -m gen_jax.sample --workdir=runs/a --out=grid.png [--num=64] [--seed=0] [--columns=10] [--config.sample.FIELD=VALUE ...]
-  python -m gen_jax.sample --workdir=runs/a --out=grid.png --label=3          (or --caption='red heart')
+  python -m gen_jax.sample --workdir=runs/a --out=grid.png --label=3          (or its name, or --caption='red heart')
   python -m gen_jax.sample --workdir=runs/a --out=texts.txt --prompt='ROMEO:' --num=4 [--stop='JULIET:'] [--stream=True]
   python -m gen_jax.sample --workdir=runs/a --out=x.mid --prompt=begins.musicxml      (or --out=x.musicxml, x.wav, x.png)
   python -m gen_jax.sample --workdir=runs/a --out=grid.png --edit=inpaint --image=x.png --mask=mask.png
@@ -26,7 +26,7 @@ import sys
 import jax
 import numpy as np
 
-from gen_jax import cli, core, edits, evals, manifest, modalities, pictures
+from gen_jax import cli, core, data, edits, evals, manifest, modalities, pictures
 from gen_jax import run as runs
 from gen_jax.modalities import image, text
 
@@ -36,7 +36,7 @@ AT_ONCE = 16   # tokens of a text that --stop may end, or --stream shows
 
 @cli.verb
 def main(argv):
-  flags = cli.parse(argv, __doc__, ('workdir', 'out'), ('sample',), workdir='', out='', num=64, seed=0, label=-1, caption='', columns=10,
+  flags = cli.parse(argv, __doc__, ('workdir', 'out'), ('sample',), workdir='', out='', num=64, seed=0, label='', caption='', columns=10,
                     edit='', image='', mask='', prompt='', stop='', stream=False)
   if flags.num < 1 or flags.columns < 1:
     raise core.InputError('--num and --columns: at least 1')
@@ -93,9 +93,8 @@ def main(argv):
 def asked(flags, run) -> np.ndarray | None:
   """The condition of each sample. Raises InputError for a label or caption that the run knows nothing of."""
   spec = run.spec
-  if flags.label != -1 and not 0 <= flags.label < spec.classes:
-    raise core.InputError(f'--label={flags.label}: the classes are 0 to {spec.classes - 1}' if spec.classes
-                          else f'--label={flags.label}: this run knows no classes')
+  if flags.label:
+    data.label(flags.label, spec)   # is refused before anything is drawn
   if flags.prompt and not spec.tokenizer:
     raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text, music or molecules')
   if spec.modality == 'text' or flags.prompt:
@@ -110,9 +109,12 @@ def asked(flags, run) -> np.ndarray | None:
     if new:
       print(f'not a word of the training captions: {", ".join(new)}')
     return numbers.repeat(flags.num, axis=0)
-  if spec.classes and not spec.words:
-    return np.full(flags.num, flags.label) if flags.label >= 0 else np.arange(flags.num) % spec.classes
-  return None
+  return labels(flags, spec) if spec.classes and not spec.words else None
+
+
+def labels(flags, spec) -> np.ndarray:
+  """[num]: the one that is asked for, or all in turn."""
+  return np.full(flags.num, data.label(flags.label, spec)) if flags.label else np.arange(flags.num) % spec.classes
 
 
 def begun(flags, run) -> np.ndarray | None:
@@ -126,8 +128,7 @@ def begun(flags, run) -> np.ndarray | None:
     prompt = np.append(prompt, spec.between_turns)
   every = np.tile(prompt, (flags.num, 1))
   if spec.modality == 'text' and evals.conditional(run):
-    label = np.full(flags.num, flags.label) if flags.label >= 0 else np.arange(flags.num) % spec.classes
-    every = np.concatenate([text.size(spec.tokenizer) + label[:, None], every], axis=1)   # families.autoregressive
+    every = np.concatenate([text.size(spec.tokenizer) + labels(flags, spec)[:, None], every], axis=1)   # families.autoregressive
   elif not flags.prompt:
     return None
   elif spec.modality == 'text' and run.config.data.name != 'text':   # whose windows begin anywhere in a longer text
@@ -191,7 +192,7 @@ def editor(run, flags):
     else:   # as long as its terms are, for a sum of three is longer
       z_NxZ = flat[:1] - flat[1:2] + flat[2:]
       z_NxZ, n = z_NxZ * (np.linalg.norm(flat, axis=-1).mean() / np.linalg.norm(z_NxZ)), 1
-    label = {'condition': condition_N[:n]} if flags.label >= 0 or flags.caption else {}
+    label = {'condition': condition_N[:n]} if flags.label or flags.caption else {}
     return np.concatenate([given, decode(state, key, n, {'z': z_NxZ.reshape(n, *z.shape[1:]), **label})])
   return between
 
@@ -210,7 +211,7 @@ def projected(run, flags, x):
   def edited(state, key, condition_N, n):
     every = lambda a: np.broadcast_to(a, (n, *a.shape))
     condition = {'given': every(x), **({} if mask is None else {'mask': every(mask)})}
-    if flags.label >= 0 or flags.caption:   # else it is free what the image shows
+    if flags.label or flags.caption:   # else it is free what the image shows
       condition['label'] = np.asarray(condition_N, np.int32)
     return np.concatenate([shown[None], draw(state, key, condition, n)])
   return edited

@@ -192,7 +192,7 @@ def as_if_trained(workdir, family, *roles, spec=mnist.SPEC, network='mlp', data_
 def test_labels_and_classifiers(fails, tmp_path):
   out = f'--out={tmp_path}/x.png'
   gan = as_if_trained(tmp_path / 'gan', 'gan', 'discriminator', 'generator')
-  for label in (10, -2):
+  for label in (10, -2, 'shirt'):
     assert 'the classes are 0 to 9' in fails(sample.main, gan, out, f'--label={label}')
   assert 'done by diffusion families, and this is gan' in fails(sample.main, gan, out, '--edit=inpaint', '--image=x.png')
   assert 'no such field in the config' in fails(sample.main, gan, out, '--config.sample.steps=3')

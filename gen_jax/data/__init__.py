@@ -29,6 +29,7 @@ class Spec(NamedTuple):
   classes: int = 0           # batch['condition'] holds labels in [0, classes); 0: there is no condition
   bounded: bool = True       # x lies in [-1, 1]; stored as uint8 where it does
   levels: int = 256          # that x takes there, evenly spaced
+  names: tuple[str, ...] = ()   # of the classes, in their order; (): they have numbers alone
   words: tuple[str, ...] = ()   # of captions: batch['condition'] holds [length] numbers of words each (modalities.text); (): no captions
   length: int = 0
   paired: bool = False       # batch['condition'] holds an image like x and stored like it, to be translated into it
@@ -43,6 +44,17 @@ class Source(NamedTuple):
   take: Callable[[np.ndarray], dict[str, np.ndarray]]   # indices [n] -> {'x': [n, *shape] uint8 or float32, 'condition': [n] int32}, on the host
   arrays: dict[str, np.ndarray] | None                  # the same for all examples, or None where they do not fit
   checksum: str                                         # sha256 of what the examples are read from
+
+
+def label(said: str, spec: Spec) -> int:
+  """The number of a class, said by its name or by itself. Raises InputError for what is neither."""
+  if said in spec.names:
+    return spec.names.index(said)
+  if said.isascii() and said.isdigit() and int(said) < spec.classes:
+    return int(said)
+  if not spec.classes:
+    raise core.InputError(f'{said!r} is no label: this run knows no classes')
+  raise core.InputError(f'{said!r} is no label: the classes are 0 to {spec.classes - 1}' + (f', or {", ".join(spec.names)}' if spec.names else ''))
 
 
 def from_arrays(x, condition, spec: Spec) -> Source:

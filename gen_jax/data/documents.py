@@ -48,7 +48,8 @@ def make(options, split) -> data.Source:
     parts = [part for turn in tokens for part in (turn, line)]
     whole = np.concatenate([[text.END], *parts[:-1], [text.END]])
     row[:len(whole)] = whole
-  spec = data.Spec((options.length,), len(names), False, modality='text', tokenizer=tokenizer, between_turns=int(line[0]) if options.turns else 0)
+  spec = data.Spec((options.length,), len(names), False, modality='text', tokenizer=tokenizer, names=tuple(names),
+                   between_turns=int(line[0]) if options.turns else 0)
   made = data.from_arrays(x, [label for _, label in of[split]] if names else None, spec)
   every = [label for part in of.values() for _, label in part]
   read = f'{checksum} {names} {every} {options.between, options.turns, options.length}'

@@ -61,7 +61,7 @@ def make(config, split):
     known = text.vocabulary(captions(config, 'train'))
     spec = data.Spec(x.shape[1:], words=known, length=LENGTH)
     return data.from_arrays(x, text.encode([caption for *_, caption in found], known, LENGTH), spec)
-  return data.from_arrays(x, [label for _, label, _ in found], data.Spec(x.shape[1:], classes=len(CATEGORIES)))
+  return data.from_arrays(x, [label for _, label, _ in found], data.Spec(x.shape[1:], classes=len(CATEGORIES), names=CATEGORIES))
 
 
 def _drawn(folder, names, size):

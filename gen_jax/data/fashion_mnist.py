@@ -14,7 +14,8 @@ from gen_jax import core, data
 from gen_jax.data import tfds
 
 DEFAULTS = dict(folder=placeholder(str))   # of the four original files, gzipped or not
-SPEC = data.Spec((28, 28, 1), classes=10)
+NAMES = ('T-shirt', 'trouser', 'pullover', 'dress', 'coat', 'sandal', 'shirt', 'sneaker', 'bag', 'ankle boot')
+SPEC = data.Spec((28, 28, 1), classes=10, names=NAMES)
 FILES = {'train': ('train-images-idx3-ubyte', 'train-labels-idx1-ubyte'), 'test': ('t10k-images-idx3-ubyte', 't10k-labels-idx1-ubyte')}
 VALIDATION = 5000
 DEBIAN = pathlib.Path('/usr/share/datasets/fashion-mnist')   # of the package dataset-fashion-mnist

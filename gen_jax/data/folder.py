@@ -51,7 +51,7 @@ def make(config, split):
   checksum = hashlib.sha256()
   for p in paths:
     checksum.update(p.encode() + b'\0' + hashlib.sha256((folder / p).read_bytes()).digest())
-  spec = data.Spec((config.size, config.size, config.channels), classes=len(classes))
+  spec = data.Spec((config.size, config.size, config.channels), classes=len(classes), names=tuple(classes))
   return data.from_take(take, len(paths), spec, checksum.hexdigest(), config.resident_mb)
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gen_jax import core, edits, losses, networks, optimizers, samplers, schedules
+from gen_jax import core, data, edits, losses, networks, optimizers, samplers, schedules
 from gen_jax.modalities import text
 
 DEFAULTS = dict(
@@ -63,9 +63,7 @@ def condition_of(said: str, spec) -> np.ndarray:
   """A label or a caption as the model is given it. Raises InputError for what is neither."""
   if spec.words:
     return text.encode([said], spec.words, spec.length)[0]
-  if not (said.isascii() and said.isdigit()) or int(said) >= spec.classes:
-    raise core.InputError(f'{said!r} is no label: they are 0 to {spec.classes - 1}')
-  return np.int32(said)
+  return np.int32(data.label(said, spec))
 
 
 def make(config, spec) -> core.Family:

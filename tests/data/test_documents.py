@@ -44,7 +44,7 @@ def test_a_class_is_a_folder_or_a_file(classes, tokenizer):
     assert of.setdefault(said, split) == split   # what is said twice is in one split
   assert min(list(of.values()).count(split) for split in data.SPLITS) > 3
   made = make(path=classes, labels=True, between='\n\n', tokenizer=tokenizer)
-  assert made.spec.classes == 2 and made.spec.shape == (129,) and made.arrays['x'].dtype == np.uint16
+  assert made.spec.names == ('fruit', 'sums') and made.spec.classes == 2 and made.spec.shape == (129,) and made.arrays['x'].dtype == np.uint16
   assert (made.arrays['x'][:, 0] == text.END).all() and ((made.arrays['x'] == text.END).sum(1) == 2).all()
   assert make(path=classes, between='\n\n').spec.classes == 0
 

@@ -3,7 +3,7 @@ import time
 import numpy as np
 import pytest
 
-from gen_jax import data
+from gen_jax import core, data
 
 SPEC = data.Spec((2, 2, 1), classes=3)
 
@@ -71,3 +71,12 @@ def test_it_reads_ahead_but_not_far(source):
     time.sleep(.01)
   time.sleep(.1)
   assert 3 <= len(steps) < 12
+
+
+def test_a_label_is_a_number_or_a_name():
+  spec = data.Spec((4, 4, 1), classes=3, names=('cat', 'dog', '0'))
+  assert [data.label(said, spec) for said in ('dog', '2', '0')] == [1, 2, 2]   # a name goes before a number
+  with pytest.raises(core.InputError, match='0 to 2, or cat, dog, 0'):
+    data.label('Dog', spec)
+  with pytest.raises(core.InputError, match='knows no classes'):
+    data.label('0', data.Spec((4,)))
