@@ -37,10 +37,11 @@ DIFFUSIONS = {
 }
 # A codec, ROW_codec, has a third of the budget, what is learnt of its latents or codes the rest: (options of the codec, family, its options, of its
 # network, of sampling). The training set is encoded once, ahead. All 49 tokens together, with their cache, are one evaluation of the transformer.
+LATENT_FLOW = dict(schedule='logit_normal', objective='flow', deviation=1.)
 OF_CODEC = {
-    'latent_dit': (dict(quantizer='kl'), 'diffusion', dict(schedule='logit_normal', objective='flow', deviation=1.), dict(patch=1),
-                   dict(sampler='midpoint', steps=10)),
-    'codes_transformer': (dict(quantizer='vq'), 'autoregressive', dict(), dict(), dict()),
+    'latent_dit': (dict(quantizer='kl'), 'diffusion', LATENT_FLOW, dict(patch=1), dict(sampler='midpoint', steps=10)),
+    'latent_mlp': (dict(quantizer='kl'), 'diffusion', LATENT_FLOW, dict(layers=4), dict(sampler='midpoint', steps=10)),
+    'codes_transformer': (dict(quantizer='vq'), 'autoregressive', dict(), dict(layers=3, width=96, heads=3), dict()),
 }
 
 STEPS = {
@@ -51,7 +52,7 @@ STEPS = {
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
           for network in ('mlp', 'conv')), 'acgan_conv', 'projection_conv', 'diffaugment_conv', *(f'{coder}_conv' for coder in CODERS),
-        'r1r2_r3gan', 'diffusion_unet', 'picture_diffusion_dit', 'flow_dit', 'consistency_unet', *OF_CODEC]
+        'r1r2_r3gan', 'diffusion_unet', 'picture_diffusion_dit', 'flow_dit', 'flow_mlp', 'consistency_unet', *OF_CODEC]
 
 
 def get_config(row=''):
@@ -74,6 +75,8 @@ def get_config(row=''):
     family, sample = DIFFUSIONS[kind]
     config = base('fashion_mnist', 'diffusion', network, model=dict(learning_rate=1e-3, warmup=100, schedule='cosine', ema_width=.1))
     config.sample.update(sample)
+    if network == 'mlp':
+      config.network.layers = 4
   else:
     family = CODERS[kind]
     roles = {'model': dict(learning_rate=1e-3, ema=.999), **({'prior': dict(learning_rate=1e-3)} if 'mixture' in family else {})}
