@@ -1,10 +1,8 @@
 """Autoencoders: plain, denoising (Vincent et al. 2008) and variational (Kingma and Welling 2014, https://arxiv.org/abs/1312.6114).
 
 Also beta-VAE (Higgins et al. 2017) with warm-up, the conditional VAE (Sohn et al. 2015) and the importance-weighted bound (Burda et al. 2016,
-https://arxiv.org/abs/1509.00519). A decoder of binary pixels may read, beside the latents, the earlier pixels of a small window (PixelVAE,
-Gulrajani et al. 2017, https://arxiv.org/abs/1611.05013): the latents tell the picture, the window its texture. A deterministic autoencoder samples
-from a normal distribution fitted to its latents, as regularised autoencoders do (Ghosh et al. 2020, https://arxiv.org/abs/1903.12436), or from a
-mixture of them. Roles: model, and prior where there is a mixture.
+https://arxiv.org/abs/1509.00519). A deterministic autoencoder samples from a normal distribution fitted to its latents, as regularised
+autoencoders do (Ghosh et al. 2020, https://arxiv.org/abs/1903.12436), or from a mixture of them. Roles: model, and prior where there is a mixture.
 """
 import math
 
@@ -25,7 +23,6 @@ DEFAULTS = dict(
     score_samples=64,           # k of the bound that `score` reports
     noise=0.,                   # standard deviation of Gaussian noise on what the encoder sees
     binarize='',                # pixels for the bernoulli likelihood: 'dynamic' draws them afresh each step, 'threshold' cuts at grey, '' leaves grey
-    window=0,                   # side, odd, of the square around a pixel whose earlier part, row by row, adds to its logit; with binarize
     condition=False,            # on labels
     mixture=0,                  # K > 0: a second role fits K Gaussians to the latents of a deterministic autoencoder
 )
@@ -33,29 +30,9 @@ DEFAULTS = dict(
 MEMORY = .99   # of the moments of a deterministic autoencoder's latents, per turn
 
 
-class Window(nn.Module):
-  """What the earlier pixels of a window add to the logits: [B, h + window // 2, w + window - 1, C] of x in +-1, padded -> [B, h, w, C].
-
-  Rows are padded above, columns on both sides; the last row and the pixels from the middle on are not read.
-  """
-  window: int
-  channels: int
-
-  @nn.compact
-  def __call__(self, padded):
-    above, width = self.window // 2, self.window
-    h, w = padded.shape[1] - above, padded.shape[2] - width + 1
-    earlier = [(i, j) for i in range(above + 1) for j in range(width if i < above else above)]
-    x_BxHxWxN = jnp.concatenate([padded[:, i:i + h, j:j + w] for i, j in earlier], axis=-1)
-    for _ in range(2):
-      x_BxHxWxN = nn.relu(nn.Dense(32)(x_BxHxWxN))
-    return nn.Dense(self.channels)(x_BxHxWxN)
-
-
 class Autoencoder(nn.Module):
   encoder: nn.Module
   decoder: nn.Module
-  window: nn.Module | None
   latent: int
   classes: int               # 0: unconditional
 
@@ -69,16 +46,8 @@ class Autoencoder(nn.Module):
   def decode(self, z_BxZ, condition_B):
     return self.decoder(append_label(z_BxZ, condition_B, self.classes))
 
-  def texture(self, padded_B):
-    return self.window(padded_B)
-
   def __call__(self, x_B, condition_B):
-    return self.decode(self.encode(x_B, condition_B)[0], condition_B) + (self.window(padded(x_B, self.window.window)) if self.window else 0.)
-
-
-def padded(x_B, window: int):
-  """With grey above and on both sides, as Window reads it."""
-  return jnp.pad(x_B, ((0, 0), (window // 2, 0), (window // 2, window // 2), (0, 0)))
+    return self.decode(self.encode(x_B, condition_B)[0], condition_B)
 
 
 def make(config, spec) -> core.Family:
@@ -94,16 +63,13 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f"family.binarize={o.binarize!r}: '', or dynamic or threshold with the bernoulli likelihood")
   if o.importance_samples > 1 and o.posterior == 'deterministic':
     raise core.InputError('family.importance_samples > 1 needs the gaussian posterior')
-  if o.window and (not o.binarize or len(spec.shape) != 3 or o.window % 2 == 0 or o.window < 3):
-    raise core.InputError(f'family.window={o.window}: an odd side of 3 or more, for images of binary pixels (family.binarize)')
   deterministic = o.posterior == 'deterministic'
   pixels = {'bernoulli': f'_{o.binarize or "grey"}', 'logistic': '_8bit'}.get(o.likelihood, '')
   if o.mixture and (not deterministic or o.condition):
     raise core.InputError('family.mixture is of the latents of a deterministic posterior without a condition')
   encoder, decoder = networks.make(config.network, spec, 'encoder', 'decoder')
   decoder = decoder.clone(channels=spec.shape[-1] * likelihood.outputs)
-  window = Window(o.window, spec.shape[-1]) if o.window else None
-  net = Autoencoder(encoder, decoder, window, o.latent, spec.classes if o.condition else 0)
+  net = Autoencoder(encoder, decoder, o.latent, spec.classes if o.condition else 0)
 
   def init(key, batch):
     params = net.init(core.fold(key, 'model'), batch['x'], batch.get('condition'))['params']
@@ -120,10 +86,6 @@ def make(config, spec) -> core.Family:
 
   def decode(params, z_BxZ, condition_B):
     return net.apply({'params': params}, z_BxZ, condition_B, method='decode')
-
-  def texture(params, x_B):
-    """What x's own pixels add to the logits of those that come after."""
-    return net.apply({'params': params}, padded(x_B, o.window), method='texture') if o.window else 0.
 
   def observed(batch, keys_B):
     """x as the likelihood sees it."""
@@ -142,28 +104,26 @@ def make(config, spec) -> core.Family:
     e_BxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(keys_B)
     return mean_BxZ + jnp.exp(log_scale_BxZ) * e_BxZ
 
-  def log_weight(params, x_B, texture_B, condition_B, mean_BxZ, log_scale_BxZ, keys_B):
+  def log_weight(params, x_B, condition_B, mean_BxZ, log_scale_BxZ, keys_B):
     """log p(x, z) / q(z | x) for one z from q, [B]."""
     z_BxZ = draw(mean_BxZ, log_scale_BxZ, keys_B)
     log_q_B = losses.standard_normal((z_BxZ - mean_BxZ) * jnp.exp(-log_scale_BxZ)) - log_scale_BxZ.sum(-1)
-    return likelihood.log_prob(decode(params, z_BxZ, condition_B) + texture_B, x_B) + losses.standard_normal(z_BxZ) - log_q_B
+    return likelihood.log_prob(decode(params, z_BxZ, condition_B), x_B) + losses.standard_normal(z_BxZ) - log_q_B
 
   def loss(own, state, batch, keys_B, key):
     x_B, condition_B = observed(batch, keys_B), batch.get('condition')
     mean_BxZ, log_scale_BxZ = encode(own, noised(x_B, keys_B), condition_B)
-    texture_B = texture(own, x_B)
     if deterministic:
-      reconstruction_B = likelihood.log_prob(decode(own, mean_BxZ, condition_B) + texture_B, x_B)
+      reconstruction_B = likelihood.log_prob(decode(own, mean_BxZ, condition_B), x_B)
       return -reconstruction_B, core.Aux({'reconstruction': reconstruction_B}, statistics={
           'mean': mean_BxZ.mean(0), 'second': mean_BxZ.T @ mean_BxZ / len(mean_BxZ)})
     kl_B = losses.kl_to_standard_normal(mean_BxZ, log_scale_BxZ)
     if o.importance_samples > 1:
-      log_w_KxB = jnp.stack([log_weight(own, x_B, texture_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i))
+      log_w_KxB = jnp.stack([log_weight(own, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i))
                              for i in range(o.importance_samples)])
       bound_B = jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.importance_samples)
       return -bound_B, core.Aux({'iwae': bound_B, 'elbo': log_w_KxB.mean(0), 'kl': kl_B})
-    out_B = decode(own, draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0)), condition_B) + texture_B
-    reconstruction_B = likelihood.log_prob(out_B, x_B)
+    reconstruction_B = likelihood.log_prob(decode(own, draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0)), condition_B), x_B)
     beta = o.beta * jnp.minimum(1., (state.step + 1) / max(1, o.beta_warmup))
     return beta * kl_B - reconstruction_B, core.Aux({'elbo': reconstruction_B - kl_B, 'reconstruction': reconstruction_B, 'kl': kl_B})
 
@@ -204,34 +164,20 @@ def make(config, spec) -> core.Family:
       return mean[None] + w_NxZ * jnp.sqrt(jnp.diag(covariance))[None]
     return mean[None] + z_NxZ @ jnp.linalg.cholesky(covariance).T
 
-  def shown(params, z_NxZ, condition_N, keys_N=None):
-    """The likelihood's mean: in a window, of each pixel given draws of those before it, or without keys given the likelier colour of each."""
-    out = decode(params, z_NxZ, condition_N)
-    if not o.window:
-      x = likelihood.mean(out)   # a Gaussian's mean may lie outside
-      return jnp.clip(x, -1, 1) if spec.bounded else x
-    n, (h, w, c) = len(z_NxZ), spec.shape
-    half = jnp.full((n, h * w, c), .5) if keys_N is None else jax.vmap(lambda key: jax.random.uniform(key, (h * w, c)))(core.fold(keys_N, 'pixels'))
-
-    def pixel(seen, k):
-      i, j = k // w, k % w
-      patch = jax.lax.dynamic_slice(seen, (0, i, j, 0), (n, o.window // 2 + 1, o.window, c))
-      mean_NxC = likelihood.mean(out[:, i, j] + net.apply({'params': params}, patch, method='texture')[:, 0, 0])
-      drawn_NxC = jnp.where((mean_NxC + 1) / 2 > half[:, k], 1., -1.)
-      return jax.lax.dynamic_update_slice(seen, drawn_NxC[:, None, None], (0, i + o.window // 2, j + o.window // 2, 0)), mean_NxC
-
-    _, mean_KxNxC = jax.lax.scan(pixel, padded(jnp.zeros((n, h, w, c)), o.window), jnp.arange(h * w))
-    return mean_KxNxC.transpose(1, 0, 2).reshape(n, h, w, c)
+  def shown(out):
+    x = likelihood.mean(out)   # a Gaussian's mean may lie outside
+    return jnp.clip(x, -1, 1) if spec.bounded else x
 
   def mean(state, z_NxZ, condition_N=None):
-    return shown(state.averaged('model'), z_NxZ, condition_N)
+    """Of the likelihood."""
+    return shown(decode(state.averaged('model'), z_NxZ, condition_N))
 
   def encoded(state, x_B):
     """The posterior's mean."""
     return encode(state.averaged('model'), x_B, None)[0]
 
   def sample(state, keys_N, condition_N=None):
-    return shown(state.averaged('model'), prior(state, keys_N), condition_N, keys_N)
+    return mean(state, prior(state, keys_N), condition_N)
 
   def score(state, batch, keys_B):
     """Bounds on log p(x) in nats, named by what x is (no density compares with a probability, nor grey pixels with binary ones), and in bits per
@@ -239,11 +185,10 @@ def make(config, spec) -> core.Family:
     params, condition_B = state.averaged('model'), batch.get('condition')
     x_B = observed(batch, keys_B)
     mean_BxZ, log_scale_BxZ = encode(params, x_B, condition_B)
-    texture_B = texture(params, x_B)
     if deterministic:
-      return {f'reconstruction{pixels}': likelihood.log_prob(decode(params, mean_BxZ, condition_B) + texture_B, x_B)}
+      return {f'reconstruction{pixels}': likelihood.log_prob(decode(params, mean_BxZ, condition_B), x_B)}
     # A loop, for memory; nothing is differentiated here, so it is fast on CPU too.
-    log_w_KxB = jax.lax.map(lambda i: log_weight(params, x_B, texture_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i)),
+    log_w_KxB = jax.lax.map(lambda i: log_weight(params, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i)),
                             jnp.arange(o.score_samples))
     bounds = {'elbo': log_w_KxB.mean(0), f'iwae_{o.score_samples}': jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.score_samples)}
     found = {f'{name}{pixels}': value for name, value in bounds.items()}
@@ -254,7 +199,7 @@ def make(config, spec) -> core.Family:
   def reconstruct(state, batch, keys_B):
     params, condition_B = state.averaged('model'), batch.get('condition')
     mean_BxZ, _ = encode(params, noised(observed(batch, keys_B), keys_B), condition_B)
-    return shown(params, mean_BxZ, condition_B, keys_B)
+    return shown(decode(params, mean_BxZ, condition_B))
 
   roles = {'model': optimizers.role(config.roles.model, config.steps, loss, update=update)}
   if o.mixture:
