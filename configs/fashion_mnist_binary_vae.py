@@ -3,8 +3,8 @@
   python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --workdir=runs/binary_vae
   python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae
 
-Published: 228.70 nats by IWAE-5000 on the test images (Norouzi et al. 2020, https://arxiv.org/abs/2004.04795, table 1). Reached, 1,116,864 parameters:
-230.11 +- 0.76 over images; with --config.network.gated=False, 688,464 parameters: 230.92.
+Published: 228.70 nats by IWAE-5000 on the test images (Norouzi et al. 2020, https://arxiv.org/abs/2004.04795, table 1). Reached with 1,116,864
+parameters: 230.11 +- 0.76 over images; with --config.network.gated=False, 688,464 parameters: 230.92.
 """
 from gen_jax.config import base, variant
 
