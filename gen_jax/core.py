@@ -145,7 +145,8 @@ class Family(NamedTuple):
 def reading(family, change) -> dict:
   """What reads the family's state, each changed by `change`: fields for Family._replace."""
   fields = ('sample', 'score', 'reconstruct', 'prior', 'decode', 'encode', 'classify')
-  return {name: getattr(family, name) and change(getattr(family, name)) for name in fields}
+  codes = family.codes and family.codes._replace(encode=change(family.codes.encode), decode=change(family.codes.decode))
+  return {'codes': codes, **{name: getattr(family, name) and change(getattr(family, name)) for name in fields}}
 
 
 def create(family, key, batch) -> TrainState:

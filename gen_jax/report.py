@@ -68,7 +68,9 @@ def comparison(runs: list[dict]) -> str:
   """One row a run, one column a metric that all have; the best in bold where the errors tell it from every other."""
   names = [name for name in runs[0]['metrics'] if all(name in run['metrics'] for run in runs)]
   # The manifest's checksum is of the data: which augmentation a run was trained with is its own affair.
-  one_data = len({json.dumps([*(run['manifest'].get(name) for name in ('data', 'spec')), run['split'], run['examples']]) for run in runs}) == 1
+  # Of the spec, what numbers depend on: a manifest of another version has other fields.
+  read = lambda run: [run['manifest'].get('data'), *((run['manifest'].get('spec') or {}).get(name) for name in ('shape', 'tokenizer'))]
+  one_data = len({json.dumps([*read(run), run['split'], run['examples']]) for run in runs}) == 1
   bold = {name: best(name, [run['metrics'][name] for run in runs]) if one_data else None for name in names}
 
   def cell(name, i):

@@ -86,20 +86,20 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   z = jax.eval_shape(coder.encode, state, jax.ShapeDtypeStruct((1, *spec.shape), jnp.float32))
   if z.shape[1:] == tuple(spec.shape):   # by their shape latents are told from examples
     raise core.InputError(f'the codec in {config.frozen.codec} makes latents of the shape of the data, {tuple(spec.shape)}: it is no codec')
-  of_codes = coder.codes and coder.encode is coder.codes.encode
-  inner, frozen = make(config, spec._replace(shape=z.shape[1:], bounded=bool(of_codes), levels=coder.codes.count if of_codes else spec.levels))
+  count = coder.codes.count if coder.codes else 0
+  inner, frozen = make(config, spec._replace(shape=z.shape[1:], bounded=count > 0, codes=count))
   return latent(inner, coder, z.shape[1:]), {**frozen, 'codec': state}
 
 
 def codec_of(config: ConfigDict) -> tuple[Run, core.Family, core.TrainState, str]:
-  """The trained codec, what encodes and decodes for this family, its state and its hash. Raises InputError where it does not encode, or has no codes
-  and the family is of them."""
+  """The trained codec, what encodes and decodes for this family (with `codes` where it does so by them), its state and its hash. Raises InputError
+  where it does not encode, or has no codes and the family is of them."""
   workdir = config.frozen.codec
   codec, state, sha256 = trained(workdir)
   if codec.family.encode is None:
     raise core.InputError(f'{workdir} holds a {codec.config.family.name}, which does not encode: vqvae does, and vae without condition')
   if not getattr(core.module('families', config.family.name), 'OF_CODES', False):
-    return codec, codec.family, state, sha256
+    return codec, codec.family._replace(codes=None), state, sha256
   if codec.family.codes is None:
     raise core.InputError(f'{config.family.name} is of codes, and the codec in {workdir} has none: vqvae has, with quantizer vq or fsq')
   return codec, codec.family._replace(encode=codec.family.codes.encode, decode=codec.family.codes.decode), state, sha256

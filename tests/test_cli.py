@@ -273,8 +273,8 @@ def test_texts_of_a_class_and_answers(fails, tmp_path, capsys):
   assert said.startswith('to') and capsys.readouterr().out.startswith(said)
   size, to = text.size(spec.tokenizer), text.tokens('to', spec.tokenizer).tolist()
   asked = lambda **flags: sample.begun(types.SimpleNamespace(**flags), run.load(tmp_path / 'classes')[0]).tolist()
-  assert asked(num=2, label=1, prompt='to') == [[size + 1, *to]] * 2
-  assert asked(num=3, label=-1, prompt='') == [[size], [size + 1], [size]]
+  assert asked(num=2, label='1', prompt='to') == [[size + 1, *to]] * 2
+  assert asked(num=3, label='', prompt='') == [[size], [size + 1], [size]]
   assert '--prompt has 13 tokens' in fails(sample.main, *classes, '--prompt=to be or not')
   spec = spec._replace(classes=0, between_turns=int(text.tokens('\n', spec.tokenizer)[0]))
   answers = [as_if_trained(tmp_path / 'answers', 'autoregressive', 'model', spec=spec, network='transformer', data_name='documents'), classes[1]]

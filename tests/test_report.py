@@ -104,6 +104,8 @@ def test_the_comparison(one):
   assert '<b>0.400 ± 0.010</b>' in table and table.count('<b>') == 1 and '@random:1a2b' in table and 'fid' not in table
   other = {**better, 'manifest': {'data': 'another'}}
   assert '<b>' not in report.html([one, other]) and 'different data' in report.html([one, other])
+  before = {**better, 'manifest': {**one['manifest'], 'spec': {'shape': (one['manifest'].get('spec') or {}).get('shape')}}}   # of fewer fields
+  assert '<b>0.400' in report.html([one, before])
   assert 'no metric in common' in report.html([one, {**one, 'metrics': {}}])
 
 

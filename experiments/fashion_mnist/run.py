@@ -2,7 +2,8 @@
 
   python -m experiments.fashion_mnist.run [--rows=A,B] [--seeds=3] [--runs=runs/fashion_mnist]   # goes on where it stopped
   python -m experiments.fashion_mnist.run --table                                                # the table alone
-  python -m experiments.fashion_mnist.run --calibrate                                            # steps in 180 s, alone on the machine
+  python -m experiments.fashion_mnist.run --calibrate                                            # steps in 180 s, alone on the machine; of a row of
+                                                                                                # two stages its ROW_codec first
 """
 import argparse
 import json
@@ -138,12 +139,13 @@ def main():
   parser.add_argument('--calibrate', action='store_true')
   options = parser.parse_args()
   chosen = options.rows.split(',')
+  missing = [row for row in (*map(rows.codec_of, rows.OF_CODEC.keys() & chosen), *([] if options.calibrate else chosen)) if row not in rows.STEPS]
+  if missing and not options.table:
+    sys.exit(f'no steps for {", ".join(missing)}: --calibrate --rows={",".join(missing)} says how many, for STEPS in config.py')
   if options.calibrate:
     for row in chosen:
       print(f'    {row!r}: {calibrate(row)},', flush=True)
     return
-  if missing := [row for row in chosen if row not in rows.STEPS]:
-    sys.exit(f'no steps for {", ".join(missing)}: --calibrate says how many, for STEPS in config.py')
   if not options.table:
     for seed in range(options.seeds):   # a whole table of one seed before the next
       for row in chosen:

@@ -196,11 +196,13 @@ class Diffusion:
 
   def __init__(self, config, size, kind, fused, channels_last):
     name, o = config['network']['name'], config['network']
-    self.model = FromDiffusers(name, o, size) if kind == 'diffusers' else Labelled({'unet': UNet, 'dit': DiT}[name](o, size))
+    self.own = kind.startswith('diffusers')
+    self.drops = not (self.own and name == 'dit')   # which drops labels itself
+    self.model = FromDiffusers(name, o, size) if self.own else Labelled({'unet': UNet, 'dit': DiT}[name](o, size))
     self.model.to(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
     self.optimizer = torch.optim.Adam(self.model.parameters(), 1e-3, **({'fused': True} if fused else {'foreach': True}))
     self.ema = [p.detach().clone() for p in self.model.parameters()]
-    wrap = torch.compile if kind == 'compile' else lambda f: f
+    wrap = torch.compile if kind.endswith('compile') else lambda f: f
     self.loss, self.clean = wrap(self.loss), wrap(self.clean)
 
   def out(self, x, sigma, label):
@@ -216,8 +218,9 @@ class Diffusion:
   def step(self, x, label):
     n = len(x)
     sigma = (-1.2 + 1.2 * torch.randn(n)).exp().clamp(.002, 80.)
-    dropped = torch.where(torch.rand(n) < DROP, CLASSES, label)
-    self.loss(x, dropped, sigma, torch.randn_like(x)).backward()
+    if self.drops:
+      label = torch.where(torch.rand(n) < DROP, CLASSES, label)
+    self.loss(x, label, sigma, torch.randn_like(x)).backward()
     self.optimizer.step()
     self.optimizer.zero_grad(set_to_none=True)
     torch._foreach_lerp_(self.ema, [p.detach() for p in self.model.parameters()], 1 - DECAY)
@@ -231,10 +234,12 @@ class Diffusion:
   def sample(self, n, size, steps):
     scheduler = diffusers.DDIMScheduler(prediction_type='sample')
     scheduler.set_timesteps(steps)
+    self.model.eval()
     x, label = torch.randn(n, 1, size, size), torch.arange(n) % CLASSES
     for t in scheduler.timesteps:
       alpha = scheduler.alphas_cumprod[t].sqrt()
       x = scheduler.step(self.clean(x / alpha, (1 - alpha**2).sqrt() / alpha, label), t, x).prev_sample
+    self.model.train()
     return x
 
 
@@ -247,7 +252,7 @@ def batches(x, label, n):
 def train(model, data, seconds) -> dict:
   """For at least that long."""
   steps, began = 0, time.perf_counter()
-  while time.perf_counter() - began < seconds:
+  while time.perf_counter() - began < seconds or not steps:
     for x, label in itertools.islice(data, 5):
       model.step(x, label)
     steps += 5

@@ -28,7 +28,7 @@ class Spec(NamedTuple):
   shape: tuple[int, ...]     # of one x: (H, W, C), or (D,) for points
   classes: int = 0           # batch['condition'] holds labels in [0, classes); 0: there is no condition
   bounded: bool = True       # x lies in [-1, 1]; stored as uint8 where it does
-  levels: int = 256          # that x takes there, evenly spaced
+  codes: int = 0             # x are numbers of so many codes, as levels evenly spaced in [-1, 1] (core.Codes); 0: they are not
   names: tuple[str, ...] = ()   # of the classes, in their order; (): they have numbers alone
   words: tuple[str, ...] = ()   # of captions: batch['condition'] holds [length] numbers of words each (modalities.text); (): no captions
   length: int = 0

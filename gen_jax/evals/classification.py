@@ -18,9 +18,10 @@ def make(run, split):
   def evaluate(state, samples):
     from sklearn import metrics
     said = call(state, run.key, len(real.x), {'x': real.x}).argmax(-1)
-    report = metrics.classification_report(real.condition, said, labels=np.arange(run.spec.classes), target_names=run.spec.names or None,
-                                           output_dict=True, zero_division=0.)
-    found = {f'{name.replace(" avg", "")}/{what}': value for name, entry in report.items() if isinstance(entry, dict)
+    report = metrics.classification_report(real.condition, said, labels=np.arange(run.spec.classes), output_dict=True, zero_division=0.)
+    # Named here: scikit-learn's own entries, and ours, would take the place of a class of the same name.
+    names = {str(i): name for i, name in enumerate(run.spec.names) if name not in ('accuracy', 'macro', 'weighted')}
+    found = {f'{names.get(name, name.replace(" avg", ""))}/{what}': value for name, entry in report.items() if isinstance(entry, dict)
              for what, value in entry.items() if what != 'support'}
     right = said == real.condition
     return {**found, 'accuracy': (float(right.mean()), float(right.std() / len(right)**.5))}

@@ -21,7 +21,7 @@ DEFAULTS = dict(
     condition=False,            # on labels: the first token, one more a class, says which
 )
 SAMPLE = decoding.DEFAULTS
-OF_CODES = True   # of a codec: its codes, not its latents
+OF_CODES = True
 
 
 def make(config, spec) -> core.Family:
@@ -45,9 +45,9 @@ def make(config, spec) -> core.Family:
       raise core.InputError('family.documents and family.smoothing are for text')
     if sampling.tokens:
       raise core.InputError('sample.tokens is for text')
-    if o.binarize and spec.levels != 256:
+    if o.binarize and spec.codes:
       raise core.InputError('family.binarize is for images, not for the codes of a codec')
-    length, levels = 1 + math.prod(spec.shape), 2 if o.binarize else spec.levels
+    length, levels = 1 + math.prod(spec.shape), 2 if o.binarize else spec.codes or 256
     known = levels
   vocabulary = known + (spec.classes if o.condition else levels > 0)
   network, = networks.make(config.network, spec, 'causal')
@@ -104,8 +104,8 @@ def make(config, spec) -> core.Family:
     if spec.tokenizer:
       return losses.of_text(logits_BxLxV, next_BxL, there_BxL)
     nats_BxL = optax.softmax_cross_entropy_with_integer_labels(logits_BxLxV, next_BxL)
-    found = {f'log_likelihood_{o.binarize or ("8bit" if levels == 256 else "codes")}': -nats_BxL.sum(-1)}
-    return found if levels != 256 else {**found, 'bits_per_dim_8bit': nats_BxL.mean(-1) / math.log(2)}
+    found = {f'log_likelihood_{o.binarize or ("codes" if spec.codes else "8bit")}': -nats_BxL.sum(-1)}
+    return found if o.binarize or spec.codes else {**found, 'bits_per_dim_8bit': nats_BxL.mean(-1) / math.log(2)}
 
   def sample(state, keys_N, condition_N=None):
     """x_N; of text, [N, L] tokens that go on from condition_N, [N, P] tokens with NOTHING behind, or begin, of the classes condition_N [N] if the

@@ -39,6 +39,7 @@ def latent(family: core.Family, codec: core.Family, shape: tuple[int, ...]) -> c
   def reconstruct(state, batch, keys_B):
     return codec.decode(state.frozen['codec'], encoded(state, batch['x']))
   of_x = lambda f: f and (lambda state, x_B: f(inner(state), encoded(state, x_B)))
+  codes = family.codes and family.codes._replace(encode=of_x(family.codes.encode), decode=decoded(family.codes.decode))
   return family._replace(
       init=init, roles={name: lifted(role) for name, role in family.roles.items()}, sample=decoded(family.sample), decode=decoded(family.decode),
-      score=family.score and score, reconstruct=reconstruct, encode=of_x(family.encode), classify=of_x(family.classify))
+      score=family.score and score, reconstruct=reconstruct, encode=of_x(family.encode), codes=codes, classify=of_x(family.classify))

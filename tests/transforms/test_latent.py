@@ -75,25 +75,36 @@ def of_codes(codec, **options):
   return c
 
 
-def test_an_autoregressive_model_is_of_the_codes(tmp_path):
+@pytest.mark.parametrize('count', [5, 256])   # as many as pixels have levels, but no pixels
+def test_an_autoregressive_model_is_of_the_codes(tmp_path, count):
   """Its tokens are their numbers, and what it draws is decoded from them."""
-  codec = workdir(tmp_path / 'codec', 'vqvae', codes=5, latent=3)
+  codec = workdir(tmp_path / 'codec', 'vqvae', codes=count, latent=3)
   made = run.build(of_codes(codec), SPEC)
-  plain = core.module('families', 'autoregressive').make(made.config, data.Spec((1,), 10, levels=5))
+  plain = core.module('families', 'autoregressive').make(made.config, data.Spec((1,), 10, codes=count))
   state, (coder, coded, _) = run.initial(made), run.trained(codec)
   z = {**batch(), 'x': coder.family.codes.encode(coded, batch()['x'])}
-  np.testing.assert_allclose(2 * (z['x'] + 1), np.rint(2 * (z['x'] + 1)), atol=1e-6)
+  k = (z['x'] + 1) * (count - 1) / 2
+  np.testing.assert_allclose(k, np.rint(k), atol=1e-4)
   losses = [role.loss(state.params['model'], state, b, keyed(), jax.random.key(2))[0] for f, b in ((made.family, batch()), (plain, z))
             for role in f.roles.values()]
   close(*losses)
   np.testing.assert_allclose(made.family.sample(state, keyed()), coder.family.codes.decode(coded, plain.sample(state, keyed())), atol=1e-6)
   found = made.family.score(state, batch(), keyed())
   close(found, {'latent_log_likelihood_codes': plain.score(state, z, keyed())['log_likelihood_codes']})
-  loop.train(of_codes(codec, encode_ahead=True, evals='score'), tmp_path / 'run')
   with pytest.raises(core.InputError, match='binarize'):
     c = of_codes(codec)
     c.family.binarize = 'threshold'
     run.build(c, SPEC)
+
+
+def test_codes_of_a_codec_in_another_codecs_space(codec, tmp_path):
+  """They come from what the outer one makes of the pictures, and an autoregressive run learns them, encoded ahead."""
+  c = configured(codec, 'vqvae')
+  c.family.update(codes=4, latent=3)
+  loop.train(c, tmp_path / 'inner')
+  loop.train(of_codes(str(tmp_path / 'inner'), encode_ahead=True, evals='score'), tmp_path / 'run')
+  made, state = run.load(tmp_path / 'run')
+  assert run.sampler(made)(state, jax.random.key(0), np.arange(3), 3).shape == (3, 28, 28, 1)
 
 
 def test_the_identity_codec_is_the_family_itself():
