@@ -10,6 +10,7 @@ import diffusers
 import numpy as np
 import torch
 import torch.nn.functional as F
+from theirs import batches, run  # beside this file
 from torch import nn
 
 CONDITION, CLASSES, DEVIATION = 64, 10, .5
@@ -243,22 +244,6 @@ class Diffusion:
     return x
 
 
-def batches(x, label, n):
-  while True:
-    for indices in torch.randperm(len(x))[:len(x) // n * n].split(n):
-      yield x[indices], label[indices]
-
-
-def train(model, data, seconds) -> dict:
-  """For at least that long."""
-  steps, began = 0, time.perf_counter()
-  while time.perf_counter() - began < seconds or not steps:
-    for x, label in itertools.islice(data, 5):
-      model.step(x, label)
-    steps += 5
-  return {'steps': steps, 'seconds': time.perf_counter() - began}
-
-
 def main(folder, kind):
   torch.set_num_threads(len(os.sched_getaffinity(0)))
   torch.manual_seed(0)
@@ -271,8 +256,8 @@ def main(folder, kind):
   for options in itertools.product((False, True), (False, True) if config['network']['name'] == 'unet' else (False,)):
     layout = torch.channels_last if options[1] else torch.contiguous_format
     made[options] = Diffusion(config, size, kind, *options), batches(x.contiguous(memory_format=layout), label, config['batch_size'])
-    train(*made[options], 0.)   # compiles
-    rates[options] = max((lambda done: done['steps'] / done['seconds'])(train(*made[options], 1.)) for _ in range(3))
+    run(*made[options], 0.)   # compiles
+    rates[options] = max((lambda done: done['steps'] / done['seconds'])(run(*made[options], 1.)) for _ in range(3))
   model, data = made[max(rates, key=rates.get)]   # the fastest of foreach or fused Adam, in either layout of memory
   found = {'parameters': sum(p.numel() for p in model.model.parameters()), 'torch': torch.__version__, 'diffusers': diffusers.__version__,
            'fused, channels_last': max(rates, key=rates.get)}
@@ -285,7 +270,7 @@ def main(folder, kind):
   for line in sys.stdin:
     asked = json.loads(line)
     if 'train' in asked:
-      answer = train(model, data, asked['train'])
+      answer = run(model, data, asked['train'])
     else:
       began = time.perf_counter()
       model.sample(asked['sample'], size, asked['steps'])

@@ -168,7 +168,7 @@ def batches(x, label, n):
 def run(model, data, seconds) -> dict:
   """Trains for at least that long."""
   steps, began = 0, time.perf_counter()
-  while time.perf_counter() - began < seconds:
+  while time.perf_counter() - began < seconds or not steps:
     for x, label in itertools.islice(data, 10):
       model.step(x, label)
     steps += 10
