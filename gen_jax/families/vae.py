@@ -2,7 +2,8 @@
 
 Also beta-VAE (Higgins et al. 2017) with warm-up, the conditional VAE (Sohn et al. 2015) and the importance-weighted bound (Burda et al. 2016,
 https://arxiv.org/abs/1509.00519). A deterministic autoencoder samples from a normal distribution fitted to its latents, as regularised
-autoencoders do (Ghosh et al. 2020, https://arxiv.org/abs/1903.12436), or from a mixture of them. Roles: model, and prior where there is a mixture.
+autoencoders do (Ghosh et al. 2020, https://arxiv.org/abs/1903.12436), or from a mixture of them; a variational one may have a mixture as its learned
+prior (compared by Tomczak and Welling 2018, https://arxiv.org/abs/1705.07120, sec. 4). Roles: model, and prior where there is a mixture.
 """
 import math
 
@@ -24,7 +25,7 @@ DEFAULTS = dict(
     noise=0.,                   # standard deviation of Gaussian noise on what the encoder sees
     binarize='',                # pixels for the bernoulli likelihood: 'dynamic' draws them afresh each step, 'threshold' cuts at grey, '' leaves grey
     condition=False,            # on labels
-    mixture=0,                  # K > 0: a second role fits K Gaussians to the latents of a deterministic autoencoder
+    mixture=0,                  # K > 0: a second role fits K Gaussians to the latents, and they are the prior
 )
 
 MEMORY = .99   # of the moments of a deterministic autoencoder's latents, per turn
@@ -65,8 +66,8 @@ def make(config, spec) -> core.Family:
     raise core.InputError('family.importance_samples > 1 needs the gaussian posterior')
   deterministic = o.posterior == 'deterministic'
   pixels = {'bernoulli': f'_{o.binarize or "grey"}', 'logistic': '_8bit'}.get(o.likelihood, '')
-  if o.mixture and (not deterministic or o.condition):
-    raise core.InputError('family.mixture is of the latents of a deterministic posterior without a condition')
+  if o.mixture and o.condition:
+    raise core.InputError('family.mixture is of the latents of a model without a condition')
   encoder, decoder = networks.make(config.network, spec, 'encoder', 'decoder')
   decoder = decoder.clone(channels=spec.shape[-1] * likelihood.outputs)
   net = Autoencoder(encoder, decoder, o.latent, spec.classes if o.condition else 0)
@@ -76,7 +77,9 @@ def make(config, spec) -> core.Family:
     moments = {'mean': jnp.zeros(o.latent), 'second': jnp.eye(o.latent)}   # of the standard normal, soon forgotten
     params, variables = {'model': params}, {'model': moments if deterministic else {}}
     if o.mixture:
-      params['prior'] = {'logit': jnp.zeros(o.mixture), 'mean': jax.random.normal(core.fold(key, 'prior'), (o.mixture, o.latent)),
+      # A variational posterior begins near the standard normal, and so does its prior.
+      spread = 1. if deterministic else .3
+      params['prior'] = {'logit': jnp.zeros(o.mixture), 'mean': spread * jax.random.normal(core.fold(key, 'prior'), (o.mixture, o.latent)),
                          'precision': jnp.zeros((o.mixture, o.latent, o.latent))}
       variables['prior'] = {}
     return params, variables, {}
@@ -104,11 +107,19 @@ def make(config, spec) -> core.Family:
     e_BxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(keys_B)
     return mean_BxZ + jnp.exp(log_scale_BxZ) * e_BxZ
 
-  def log_weight(params, x_B, condition_B, mean_BxZ, log_scale_BxZ, keys_B):
-    """log p(x, z) / q(z | x) for one z from q, [B]."""
-    z_BxZ = draw(mean_BxZ, log_scale_BxZ, keys_B)
+  def log_ratio(own, z_BxZ, mean_BxZ, log_scale_BxZ):
+    """log q(z | x) / p(z), [B]; own: of the prior."""
     log_q_B = losses.standard_normal((z_BxZ - mean_BxZ) * jnp.exp(-log_scale_BxZ)) - log_scale_BxZ.sum(-1)
-    return likelihood.log_prob(decode(params, z_BxZ, condition_B), x_B) + losses.standard_normal(z_BxZ) - log_q_B
+    return log_q_B - (log_mixture(own, z_BxZ) if o.mixture else losses.standard_normal(z_BxZ))
+
+  def divergence(own, z_BxZ, mean_BxZ, log_scale_BxZ):
+    """KL(q(z | x) || p(z)), [B]: of a mixture, at the z that was drawn."""
+    return log_ratio(own, z_BxZ, mean_BxZ, log_scale_BxZ) if o.mixture else losses.kl_to_standard_normal(mean_BxZ, log_scale_BxZ)
+
+  def log_weight(params, own, x_B, condition_B, mean_BxZ, log_scale_BxZ, keys_B):
+    """log p(x, z) / q(z | x) for one z from q, [B]; own: of the prior."""
+    z_BxZ = draw(mean_BxZ, log_scale_BxZ, keys_B)
+    return likelihood.log_prob(decode(params, z_BxZ, condition_B), x_B) - log_ratio(own, z_BxZ, mean_BxZ, log_scale_BxZ)
 
   def loss(own, state, batch, keys_B, key):
     x_B, condition_B = observed(batch, keys_B), batch.get('condition')
@@ -117,13 +128,15 @@ def make(config, spec) -> core.Family:
       reconstruction_B = likelihood.log_prob(decode(own, mean_BxZ, condition_B), x_B)
       return -reconstruction_B, core.Aux({'reconstruction': reconstruction_B}, statistics={
           'mean': mean_BxZ.mean(0), 'second': mean_BxZ.T @ mean_BxZ / len(mean_BxZ)})
-    kl_B = losses.kl_to_standard_normal(mean_BxZ, log_scale_BxZ)
+    prior = state.params.get('prior')
+    z_BxZ = draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0))
+    kl_B = divergence(prior, z_BxZ, mean_BxZ, log_scale_BxZ)
     if o.importance_samples > 1:
-      log_w_KxB = jnp.stack([log_weight(own, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i))
+      log_w_KxB = jnp.stack([log_weight(own, prior, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i))
                              for i in range(o.importance_samples)])
       bound_B = jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.importance_samples)
       return -bound_B, core.Aux({'iwae': bound_B, 'elbo': log_w_KxB.mean(0), 'kl': kl_B})
-    reconstruction_B = likelihood.log_prob(decode(own, draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0)), condition_B), x_B)
+    reconstruction_B = likelihood.log_prob(decode(own, z_BxZ, condition_B), x_B)
     beta = o.beta * jnp.minimum(1., (state.step + 1) / max(1, o.beta_warmup))
     return beta * kl_B - reconstruction_B, core.Aux({'elbo': reconstruction_B - kl_B, 'reconstruction': reconstruction_B, 'kl': kl_B})
 
@@ -142,26 +155,38 @@ def make(config, spec) -> core.Family:
     raw = own['precision']
     return jnp.tril(raw, -1) + jnp.eye(o.latent)[None] * jnp.exp(raw)
 
-  def prior_loss(own, state, batch, keys_B, key):
-    """-log of the mixture at the standardised latents, which stay of one scale while the encoder learns."""
-    z_BxZ, _ = encode(state.params['model'], observed(batch, keys_B), batch.get('condition'))
+  def scale(state):
+    """(mean, standard deviation) [Z] that standardise the latents for the mixture: a deterministic encoder's move while it learns."""
+    if not deterministic:
+      return jnp.zeros(o.latent), jnp.ones(o.latent)
     mean, covariance = fitted(state)
-    w_BxZ = (z_BxZ - mean[None]) / jnp.sqrt(jnp.diag(covariance))[None]
+    return mean, jnp.sqrt(jnp.diag(covariance))
+
+  def log_mixture(own, w_BxZ):
+    """Log-density at standardised latents, [B]."""
     P_KxZxZ = factors(own)
     u_KxBxZ = jnp.einsum('kbz,kzy->kby', w_BxZ[None] - own['mean'][:, None], P_KxZxZ)
     log_p_KxB = losses.standard_normal(u_KxBxZ) + jnp.log(jnp.diagonal(P_KxZxZ, axis1=1, axis2=2)).sum(-1)[:, None]
-    return -jax.nn.logsumexp(jax.nn.log_softmax(own['logit'])[:, None] + log_p_KxB, axis=0), core.Aux({})
+    return jax.nn.logsumexp(jax.nn.log_softmax(own['logit'])[:, None] + log_p_KxB, axis=0)
+
+  def prior_loss(own, state, batch, keys_B, key):
+    """-log of the mixture at the latents of a batch."""
+    mean_BxZ, log_scale_BxZ = encode(state.params['model'], noised(observed(batch, keys_B), keys_B), batch.get('condition'))
+    z_BxZ = mean_BxZ if deterministic else draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0))
+    mean, deviation = scale(state)
+    return -log_mixture(own, (z_BxZ - mean[None]) / deviation[None]), core.Aux({})
 
   def prior(state, keys_N):
     z_NxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(core.fold(keys_N, 'latent'))
-    if not deterministic:
-      return z_NxZ
-    mean, covariance = fitted(state)
     if o.mixture:
       own = state.averaged('prior')
       k_N = jax.vmap(lambda key: jax.random.categorical(key, own['logit']))(core.fold(keys_N, 'component'))
       w_NxZ = own['mean'][k_N] + jax.vmap(lambda P, z: jax.scipy.linalg.solve_triangular(P.T, z))(factors(own)[k_N], z_NxZ)
-      return mean[None] + w_NxZ * jnp.sqrt(jnp.diag(covariance))[None]
+      mean, deviation = scale(state)
+      return mean[None] + w_NxZ * deviation[None]
+    if not deterministic:
+      return z_NxZ
+    mean, covariance = fitted(state)
     return mean[None] + z_NxZ @ jnp.linalg.cholesky(covariance).T
 
   def shown(out):
@@ -183,18 +208,20 @@ def make(config, spec) -> core.Family:
     """Bounds on log p(x) in nats, named by what x is (no density compares with a probability, nor grey pixels with binary ones), and in bits per
     dimension where x has 256 levels; or the reconstruction's log-likelihood of an autoencoder."""
     params, condition_B = state.averaged('model'), batch.get('condition')
+    prior = state.averaged('prior') if o.mixture else None
     x_B = observed(batch, keys_B)
     mean_BxZ, log_scale_BxZ = encode(params, x_B, condition_B)
     if deterministic:
       return {f'reconstruction{pixels}': likelihood.log_prob(decode(params, mean_BxZ, condition_B), x_B)}
     # A loop, for memory; nothing is differentiated here, so it is fast on CPU too.
-    log_w_KxB = jax.lax.map(lambda i: log_weight(params, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i)),
+    log_w_KxB = jax.lax.map(lambda i: log_weight(params, prior, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i)),
                             jnp.arange(o.score_samples))
     bounds = {'elbo': log_w_KxB.mean(0), f'iwae_{o.score_samples}': jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.score_samples)}
     found = {f'{name}{pixels}': value for name, value in bounds.items()}
     if o.likelihood == 'logistic':
       found |= {f'bits_per_dim_{name}{pixels}': -value / (math.log(2) * math.prod(spec.shape)) for name, value in bounds.items()}
-    return {**found, 'kl': losses.kl_to_standard_normal(mean_BxZ, log_scale_BxZ)}
+    z_BxZ = draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0))
+    return {**found, 'kl': divergence(prior, z_BxZ, mean_BxZ, log_scale_BxZ)}
 
   def reconstruct(state, batch, keys_B):
     params, condition_B = state.averaged('model'), batch.get('condition')

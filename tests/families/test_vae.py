@@ -184,32 +184,57 @@ def test_what_makes_no_sense_is_refused(options, message):
     make(**options)
 
 
-def test_a_mixture_is_its_density_and_its_draws(monkeypatch):
-  """The second role's loss is the negative log-density of the standardised latents, and what it draws has that mixture's moments."""
+MEANS, LOGIT = np.array([[2., 0.], [-1., 1.]], np.float32), np.array([.3, -.4], np.float32)
+RAW = np.random.default_rng(0).normal(0, .5, (2, Z, Z)).astype(np.float32)
+FACTOR = np.tril(RAW, -1) + np.stack([np.diag(np.exp(np.diag(r))) for r in RAW])
+COVARIANCES, SHARE = np.linalg.inv(FACTOR @ FACTOR.transpose(0, 2, 1)), np.exp(LOGIT) / np.exp(LOGIT).sum()
+MIXTURE = {'logit': LOGIT, 'mean': MEANS, 'precision': RAW}
+
+
+def mixed(monkeypatch, **options):
   monkeypatch.setattr(mlp, 'make', lambda options, spec: networks.Parts(Affine(Z), Affine(D)))
   c = config.base('gaussians', 'vae', 'mlp', model={}, prior={})
-  c.family.update(latent=Z, likelihood='gaussian', posterior='deterministic', mixture=2)
-  f = vae.make(c, data.Spec((D,), bounded=False))
+  c.family.update(latent=Z, likelihood='gaussian', mixture=2, **options)
+  return vae.make(c, data.Spec((D,), bounded=False))
+
+
+def test_a_mixture_is_its_density_and_its_draws(monkeypatch):
+  """The second role's loss is the negative log-density of the standardised latents, and what it draws has that mixture's moments."""
+  f = mixed(monkeypatch, posterior='deterministic')
   state = core.create(f, jax.random.key(0), {'x': jnp.zeros((1, D))})
   model = {**state.params['model'], 'encoder': {'Dense_0': {'kernel': jnp.float32(GAIN.T), 'bias': jnp.zeros(Z)}},
            'head': {'kernel': jnp.float32(np.eye(Z, 2 * Z)), 'bias': jnp.zeros(2 * Z)}}
-  raw = np.random.default_rng(0).normal(0, .5, (2, Z, Z)).astype(np.float32)
-  means, logit = np.array([[2., 0.], [-1., 1.]], np.float32), np.array([.3, -.4], np.float32)
-  factor = np.tril(raw, -1) + np.stack([np.diag(np.exp(np.diag(r))) for r in raw])
-  covariance, share = np.linalg.inv(factor @ factor.transpose(0, 2, 1)), np.exp(logit) / np.exp(logit).sum()
   # What standardises: a mean and a covariance.
   middle, about = np.array([1., -1.]), np.array([[4., .5], [.5, 1.]])
   moments = {'mean': jnp.float32(middle), 'second': jnp.float32(about + np.outer(middle, middle))}
-  state = state.replace(params={'model': model, 'prior': {'logit': logit, 'mean': means, 'precision': raw}},
+  state = state.replace(params={'model': model, 'prior': MIXTURE},
                         variables={'model': moments, 'prior': {}})
   standard = lambda z: (np.asarray(z, np.float64) - middle) / np.sqrt(np.diag(about) + 1e-4)
 
   w = standard(f.prior(state, keys('draw', 20_000)))
-  mean = share @ means
-  spread = (share[:, None, None] * (covariance + np.einsum('ki,kj->kij', means - mean, means - mean))).sum(0)
+  mean = SHARE @ MEANS
+  spread = (SHARE[:, None, None] * (COVARIANCES + np.einsum('ki,kj->kij', MEANS - mean, MEANS - mean))).sum(0)
   np.testing.assert_allclose(w.mean(0), mean, atol=.06)
   np.testing.assert_allclose(np.cov(w.T), spread, rtol=.05, atol=.05)
 
   loss, _ = f.roles['prior'].loss(state.params['prior'], state, {'x': jnp.asarray(X)}, keys('loss'), jax.random.key(0))
-  density = sum(p * scipy.stats.multivariate_normal(m, v).pdf(standard(X @ GAIN.T)) for p, m, v in zip(share, means, covariance))
+  density = sum(p * scipy.stats.multivariate_normal(m, v).pdf(standard(X @ GAIN.T)) for p, m, v in zip(SHARE, MEANS, COVARIANCES))
   np.testing.assert_allclose(loss, -np.log(density), rtol=1e-4)
+
+
+def test_a_mixture_is_the_prior_of_the_bound(monkeypatch):
+  """Against the exact marginal, a mixture of normal distributions, with a posterior wide enough for all of it; the two roles descend one bound."""
+  f = mixed(monkeypatch, score_samples=20_000)
+  state = exact(family(monkeypatch), widen=3.)
+  w = np.asarray(state.params['model']['decoder']['Dense_0']['kernel'], np.float64)
+  state = core.create(f, jax.random.key(0), {'x': jnp.zeros((1, D))}).replace(params={**state.params, 'prior': MIXTURE}, ema={})
+  log_p = np.log(sum(p * scipy.stats.multivariate_normal(m @ w + OFFSET, w.T @ v @ w + .01 * np.eye(D)).pdf(X)
+                     for p, m, v in zip(SHARE, MEANS, COVARIANCES)))
+  found = f.score(state, {'x': X}, keys('score'))
+  np.testing.assert_allclose(found['iwae_20000'], log_p, atol=.1)
+  assert (found['elbo'] < log_p).all()
+
+  batch, at, key = {'x': jnp.asarray(X)}, keys('loss'), jax.random.key(0)
+  bound = lambda prior: f.roles['model'].loss(state.params['model'], state.replace(params={**state.params, 'prior': prior}), batch, at, key)[0].mean()
+  own = lambda prior: f.roles['prior'].loss(prior, state, batch, at, key)[0].mean()
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), *(jax.grad(g)(state.params['prior']) for g in (bound, own)))
