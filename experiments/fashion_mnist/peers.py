@@ -277,7 +277,7 @@ def fidelity(options) -> dict:
   run = ruler()
   sys.path.insert(0, str(HERE.parents[1] / 'tests/evals'))
   import inputs  # draws weights by name, where the public ones are 90 MB away
-  weights = {name: inputs.inception_tensor(name, shape) for name, shape in inception.public_shapes().items()}
+  weights = {name: inputs.tensor(name, shape) for name, shape in inception.public_shapes().items()}
   tensors = flax.traverse_util.unflatten_dict({k: jnp.asarray(v) for k, v in inception.from_public(weights).items()}, sep='.')
   used = extractors.Extractor('inception:random', inception.FEATURES, inception.CLASSES, inception.run, {'params': tensors})
   images = data.make(run.config, 'test').arrays['x'][:options.images]
