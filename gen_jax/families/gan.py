@@ -25,6 +25,7 @@ DEFAULTS = dict(
     adaptive=0.,                # ADA's target of the mean sign of real logits (.6 in the paper); 0: every augmentation, always
     grow=0,                     # steps over which the networks grow from their smallest size to the full one; 0: full from the start
     latent=64,
+    start=0.,                   # standard deviation of all kernels at the start (.02 in DCGAN); 0: as the network has them
 )
 
 CONDITIONS = ('none', 'concat', 'projection', 'classifier')
@@ -74,6 +75,8 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'family.augment={o.augment!r} is for images, not {spec.shape}')
   if augment.rotation in augments and spec.shape[0] != spec.shape[1]:
     raise core.InputError(f'family.augment={o.augment!r} turns square images, not {spec.shape}')
+  if not 0 <= o.start < float('inf'):
+    raise core.InputError(f'family.start={o.start} is no standard deviation')
   if not 0 <= o.adaptive < 1:
     raise core.InputError(f'family.adaptive={o.adaptive} is not in [0, 1)')
   if o.adaptive and (not augments or o.loss not in SIGNED):
@@ -88,10 +91,17 @@ def make(config, spec) -> core.Family:
     x_B, condition_B = batch['x'], batch.get('condition')
     params = {'discriminator': D.init(core.fold(key, 'discriminator'), x_B, condition_B, *grown(0))['params'],
               'generator': G.init(core.fold(key, 'generator'), jnp.zeros((len(x_B), o.latent)), condition_B, *grown(0))['params']}
+    if o.start:
+      params = started(params, core.fold(key, 'start'))
     variables = {'spectral': penalties.spectral_init(params['discriminator'], core.fold(key, 'spectral'))} if o.spectral else {}
     if o.adaptive:
       variables['probability'] = jnp.zeros(())
     return params, {'discriminator': variables, 'generator': {}}, {}
+
+  def started(params, key):
+    """Every kernel drawn anew, whatever the network started it with; all else as it is."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, x: o.start * jax.random.normal(core.fold(key, jax.tree_util.keystr(path)), x.shape) if path[-1].key == 'kernel' else x, params)
 
   def grown(step):
     """What networks that grow take beside their input: each size is trained alone for half its time, then the next one fades in."""

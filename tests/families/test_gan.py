@@ -35,6 +35,20 @@ def test_weights_are_clipped_from_the_first_step_on():
   assert max(jnp.abs(x).max() for x in jax.tree.leaves(state.params['generator'])) > .02
 
 
+def test_kernels_start_as_they_are_told():
+  """With that standard deviation, each its own draws; all else is as the network has it."""
+  told, plain = (played(make(start=start))[0].params for start in (.02, 0.))
+  kernels = []
+  for (path, x), (_, other) in zip(*(jax.tree_util.tree_leaves_with_path(p) for p in (told, plain))):
+    if path[-1].key == 'kernel':
+      kernels.append(x.ravel())
+    else:
+      np.testing.assert_array_equal(x, other)
+  every = jnp.concatenate(kernels)
+  np.testing.assert_allclose(every.std(), .02, rtol=.1)
+  assert abs(every.mean()) < .002 and len(jnp.unique(every)) > .99 * len(every)
+
+
 def test_spectral_vectors_are_kept():
   """One power iteration a turn, from those that the state holds."""
   start, state, _ = played(make(spectral=True))
@@ -66,7 +80,8 @@ def test_augmentation_is_of_real_and_generated_alike_and_differentiable():
     (dict(condition='concat', spec=data.Spec((8, 8, 1))), 'needs labels'), (dict(augment='brightness,blur'), 'cutout'),
     (dict(augment='cutout', spec=data.Spec((2,), bounded=False)), 'for images'),
     (dict(augment='rotation', spec=data.Spec((8, 12, 1))), 'square'), (dict(adaptive=.6), 'needs family.augment'),
-    (dict(adaptive=.6, augment='flip', loss='relativistic'), 'hinge'), (dict(adaptive=1., augment='flip'), 'not in .0, 1')],
+    (dict(adaptive=.6, augment='flip', loss='relativistic'), 'hinge'), (dict(adaptive=1., augment='flip'), 'not in .0, 1'),
+    (dict(start=-.02), 'no standard deviation')],
                          ids=lambda o: str(o)[:40])
 def test_what_makes_no_sense_is_refused(options, message):
   with pytest.raises(core.InputError, match=message):
