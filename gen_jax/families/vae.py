@@ -128,11 +128,11 @@ def make(config, spec) -> core.Family:
       reconstruction_B = likelihood.log_prob(decode(own, mean_BxZ, condition_B), x_B)
       return -reconstruction_B, core.Aux({'reconstruction': reconstruction_B}, statistics={
           'mean': mean_BxZ.mean(0), 'second': mean_BxZ.T @ mean_BxZ / len(mean_BxZ)})
-    prior = state.params.get('prior')
+    mixture = state.params.get('prior')
     z_BxZ = draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0))
-    kl_B = divergence(prior, z_BxZ, mean_BxZ, log_scale_BxZ)
+    kl_B = divergence(mixture, z_BxZ, mean_BxZ, log_scale_BxZ)
     if o.importance_samples > 1:
-      log_w_KxB = jnp.stack([log_weight(own, prior, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i))
+      log_w_KxB = jnp.stack([log_weight(own, mixture, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i))
                              for i in range(o.importance_samples)])
       bound_B = jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.importance_samples)
       return -bound_B, core.Aux({'iwae': bound_B, 'elbo': log_w_KxB.mean(0), 'kl': kl_B})
@@ -208,20 +208,20 @@ def make(config, spec) -> core.Family:
     """Bounds on log p(x) in nats, named by what x is (no density compares with a probability, nor grey pixels with binary ones), and in bits per
     dimension where x has 256 levels; or the reconstruction's log-likelihood of an autoencoder."""
     params, condition_B = state.averaged('model'), batch.get('condition')
-    prior = state.averaged('prior') if o.mixture else None
+    mixture = state.averaged('prior') if o.mixture else None
     x_B = observed(batch, keys_B)
     mean_BxZ, log_scale_BxZ = encode(params, x_B, condition_B)
     if deterministic:
       return {f'reconstruction{pixels}': likelihood.log_prob(decode(params, mean_BxZ, condition_B), x_B)}
     # A loop, for memory; nothing is differentiated here, so it is fast on CPU too.
-    log_w_KxB = jax.lax.map(lambda i: log_weight(params, prior, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i)),
+    log_w_KxB = jax.lax.map(lambda i: log_weight(params, mixture, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i)),
                             jnp.arange(o.score_samples))
     bounds = {'elbo': log_w_KxB.mean(0), f'iwae_{o.score_samples}': jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.score_samples)}
     found = {f'{name}{pixels}': value for name, value in bounds.items()}
     if o.likelihood == 'logistic':
       found |= {f'bits_per_dim_{name}{pixels}': -value / (math.log(2) * math.prod(spec.shape)) for name, value in bounds.items()}
     z_BxZ = draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0))
-    return {**found, 'kl': divergence(prior, z_BxZ, mean_BxZ, log_scale_BxZ)}
+    return {**found, 'kl': divergence(mixture, z_BxZ, mean_BxZ, log_scale_BxZ)}
 
   def reconstruct(state, batch, keys_B):
     params, condition_B = state.averaged('model'), batch.get('condition')
