@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 
 EDGE = 1e-3   # how near the ends of a path come to data and to noise alone
+LEARNED = (-6.65, 5.)   # the levels at which learned ends start: a sixth of a pixel's level, and noise alone
 
 
 class Schedule(NamedTuple):
@@ -55,10 +56,17 @@ def _rectified(draw=lambda u: u):
   return Schedule(lambda t: (1 - sigma(t), sigma(t)), lambda level: (jax.nn.sigmoid(level) - EDGE) / (1 - 2 * EDGE), draw)
 
 
+def even(low, high):
+  """Between two levels, evenly; the variance is kept. The ends may be parameters (Kingma et al. 2021, https://arxiv.org/abs/2107.00630, sec. 5.1)."""
+  level = lambda t: low + (high - low) * t
+  return Schedule(lambda t: (jnp.sqrt(jax.nn.sigmoid(-2 * level(t))), jnp.sqrt(jax.nn.sigmoid(2 * level(t)))), lambda v: (v - low) / (high - low))
+
+
 SCHEDULES = {
     'linear': _linear(), 'cosine': _cosine(), 'edm': _edm(), 'rectified': _rectified(),
     # The rectified path, trained more in its middle (Esser et al. 2024, https://arxiv.org/abs/2403.03206, eq. 19).
     'logit_normal': _rectified(lambda u: jax.nn.sigmoid(ndtri(u))),
+    'learned': even(*LEARNED),   # as it starts
 }
 
 

@@ -16,7 +16,7 @@ from gen_jax import core, data, edits, losses, networks, optimizers, samplers, s
 from gen_jax.modalities import text
 
 DEFAULTS = dict(
-    schedule='cosine',          # schedules.SCHEDULES
+    schedule='cosine',          # schedules.SCHEDULES; the ends of 'learned' are parameters, trained with the bound
     objective='velocity',       # schedules.OBJECTIVES: what the network predicts
     weight='uniform',           # schedules.WEIGHTS
     deviation=.5,               # standard deviation of the data, as EDM's preconditioning takes it
@@ -68,7 +68,7 @@ def condition_of(said: str, spec) -> np.ndarray:
 
 def make(config, spec) -> core.Family:
   o, s = config.family, config.sample
-  schedule = optimizers.choose('family.schedule', o.schedule, schedules.SCHEDULES)
+  fixed_schedule = optimizers.choose('family.schedule', o.schedule, schedules.SCHEDULES)
   objective = optimizers.choose('family.objective', o.objective, schedules.OBJECTIVES)
   weight = optimizers.choose('family.weight', o.weight, schedules.WEIGHTS)
   optimizers.choose('sample.sampler', s.sampler, samplers.SAMPLERS)
@@ -90,6 +90,9 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'sample.strength={s.strength} is not in (0, 1]')
   if o.consistency and o.weight != 'edm':
     raise core.InputError(f'family.consistency is trained under family.weight=edm, not {o.weight}')
+  learned = o.schedule == 'learned'
+  if learned and o.weight != 'bound':
+    raise core.InputError(f'family.schedule=learned is trained under family.weight=bound, not {o.weight}')
   denoiser, = networks.make(config.network, spec, 'denoiser')
   size = math.prod(spec.shape)
   classes, words = (0 if spec.words else spec.classes, len(spec.words)) if o.condition else (0, 0)
@@ -99,7 +102,11 @@ def make(config, spec) -> core.Family:
 
   def init(key, batch):
     x_B = batch['x']
-    return {'model': net.init(core.fold(key, 'model'), x_B, jnp.zeros(len(x_B)), batch.get('condition'))['params']}, {'model': {}}, {}
+    params = net.init(core.fold(key, 'model'), x_B, jnp.zeros(len(x_B)), batch.get('condition'))['params']
+    return {'model': {**params, 'ends': jnp.array(schedules.LEARNED)} if learned else params}, {'model': {}}, {}
+
+  def schedule_of(params):
+    return schedules.even(*params['ends']) if learned else fixed_schedule
 
   def over(value_B, x_B):
     """One number an example, to be broadcast against x_B."""
@@ -107,21 +114,17 @@ def make(config, spec) -> core.Family:
 
   def predict(params, x_B, t_B, condition_B):
     """(the network's prediction, the clean x in it) at the times t_B."""
-    alpha_B, sigma_B = schedule.path(t_B)
+    alpha_B, sigma_B = schedule_of(params).path(t_B)
     alpha, sigma = over(alpha_B, x_B), over(sigma_B, x_B)
     scaled = x_B / jnp.sqrt(sigma**2 + (alpha * o.deviation)**2)
     out = net.apply({'params': params}, scaled, jnp.log(sigma_B / alpha_B), condition_B)
     return out, schedules.solve(x_B, out, alpha, sigma, *objective(alpha, sigma, o.deviation))[0]
 
-  def noised(x_B, t_B, e_B):
+  def noised(schedule, x_B, t_B, e_B):
     alpha_B, sigma_B = schedule.path(t_B)
     return over(alpha_B, x_B) * x_B + over(sigma_B, x_B) * e_B
 
-  def snr(u):
-    alpha, sigma = schedule.path(schedule.draw(u))
-    return (alpha / sigma)**2
-
-  def ends():
+  def ends(schedule):
     """The levels of data and of noise."""
     return [jnp.log(sigma / alpha) for alpha, sigma in (schedule.path(jnp.full((), t)) for t in (0., 1.))]
 
@@ -136,12 +139,15 @@ def make(config, spec) -> core.Family:
     return jax.vmap(lambda dropped, condition: jnp.where(dropped, nothing, condition))(dropped_B, batch['condition'])
 
   def loss(own, state, batch, keys_B, key):
-    x_B, condition_B = batch['x'], labels(batch, keys_B)
+    x_B, condition_B, schedule = batch['x'], labels(batch, keys_B), schedule_of(own)
     u_B = jax.vmap(jax.random.uniform)(core.fold(keys_B, 'time'))
     t_B, e_B = schedule.draw(u_B), samplers.normal(core.fold(keys_B, 'noise'), x_B.shape[1:])
-    out, clean = predict(own, noised(x_B, t_B, e_B), t_B, condition_B)
+    out, clean = predict(own, noised(schedule, x_B, t_B, e_B), t_B, condition_B)
     error_B = mean_square(clean - x_B)
-    metrics = {'error': error_B}
+
+    def snr(u):
+      alpha, sigma = schedule.path(schedule.draw(u))
+      return (alpha / sigma)**2
     if o.consistency:
       taught = jax.lax.stop_gradient(teacher(own, state.step, x_B, t_B, e_B, condition_B))
       loss_B = weight(snr(u_B), None, o.deviation) * (jnp.sqrt(mean_square(clean - taught) + HUBER**2) - HUBER)
@@ -152,15 +158,17 @@ def make(config, spec) -> core.Family:
     else:
       snr_B, rise_B = jax.jvp(snr, (u_B,), (jnp.ones_like(u_B),))
       loss_B = weight(snr_B, -rise_B, o.deviation) * error_B
-    return loss_B, core.Aux(metrics)
+    if learned:
+      loss_B += at_ends(schedule, x_B, keys_B) / size
+    return loss_B, core.Aux({'error': error_B})
 
   def teacher(own, step, x_B, t_B, e_B, condition_B):
     """What is seen in the same x with less of the same noise, by a part that grows from 0 (then it is x: plain diffusion) to nearly all."""
-    alpha_B, sigma_B = schedule.path(t_B)
+    alpha_B, sigma_B = fixed_schedule.path(t_B)
     halvings = jnp.floor((o.consistency + 1) * step / config.steps)
     ratio_B = jnp.maximum(0, 1 - (1 + 8 * jax.nn.sigmoid(-sigma_B / alpha_B)) / 2**halvings)   # Geng et al. 2024, sec. 4.1
-    less_B = schedule.time(jnp.log(jnp.maximum(ratio_B, 1e-9) * sigma_B / alpha_B))
-    _, clean = predict(own, noised(x_B, jnp.maximum(less_B, 0), e_B), jnp.maximum(less_B, 0), condition_B)
+    less_B = fixed_schedule.time(jnp.log(jnp.maximum(ratio_B, 1e-9) * sigma_B / alpha_B))
+    _, clean = predict(own, noised(fixed_schedule, x_B, jnp.maximum(less_B, 0), e_B), jnp.maximum(less_B, 0), condition_B)
     return jnp.where(over(less_B, x_B) > 0, clean, x_B)
 
   def cleaned(state, condition_N):
@@ -182,7 +190,7 @@ def make(config, spec) -> core.Family:
     return samplers.normal(core.fold(keys_N, 'prior'), spec.shape)
 
   def drawn(state, z_N, keys_N, condition_N):
-    given = condition_N if isinstance(condition_N, dict) else {'label': condition_N}
+    given, schedule = condition_N if isinstance(condition_N, dict) else {'label': condition_N}, schedule_of(state.averaged('model'))
     clean = cleaned(state, given.get('label') if o.condition else None)
     if s.edit and 'given' not in given:
       raise core.InputError(f'sample.edit={s.edit} needs an image: it is what --edit of gen_jax.sample sets')
@@ -198,6 +206,7 @@ def make(config, spec) -> core.Family:
 
   def encode(state, x_N):
     """The noise that the ODE makes of x, by Heun's method; of a conditional model as without a label."""
+    schedule = schedule_of(state.averaged('model'))
     x = schedule.path(jnp.zeros(()))[0] * x_N.reshape(len(x_N), *spec.shape)
     return samplers.backwards(cleaned(state, None), schedule, x, s) / schedule.path(jnp.ones(()))[1]
 
@@ -208,38 +217,42 @@ def make(config, spec) -> core.Family:
   def score(state, batch, keys_B):
     """A lower bound of log p(x), of a conditional model log p(x | condition), in nats, and with ode_steps its value under the ODE; in bits per
     dimension too where x has 256 levels. Two models of one run: the noisy reverse process, and the flow."""
-    x_B = batch['x']
+    x_B, params = batch['x'], state.averaged('model')
     every = jnp.broadcast_to(nothing, (len(x_B), *nothing.shape))
     condition_B = batch.get('condition', every) if o.condition else None
-    clean = lambda x_B, t_B: predict(state.averaged('model'), x_B, t_B, condition_B)[1]
-    found = {'elbo': bound(clean, x_B, keys_B)}
+    clean = lambda x_B, t_B: predict(params, x_B, t_B, condition_B)[1]
+    found = {'elbo': bound(clean, schedule_of(params), x_B, keys_B)}
     if o.ode_steps:
-      found['ode'] = by_ode(clean, x_B, keys_B)
+      found['ode'] = by_ode(clean, schedule_of(params), x_B, keys_B)
     if not spec.bounded:
       return found
     return {f'{name}_8bit': v_B for name, v_B in found.items()} | {
         f'bits_per_dim_{name}_8bit': -v_B / (size * math.log(2)) for name, v_B in found.items()}
 
-  def bound(clean, x_B, keys_B):
-    """Kingma et al. 2021, eq. 11 and 17: what the noise at t = 1 and the x at t = 0 cost, and all levels between."""
+  def at_ends(schedule, x_B, keys_B):
+    """What the noise at t = 1 and the x at t = 0 cost, in nats, [B]."""
+    alpha, sigma = schedule.path(jnp.ones(()))
+    noise_B = .5 * size * mean_square(x_B) * (alpha / sigma)**2
+    alpha, sigma = schedule.path(jnp.zeros(()))
+    seen = x_B + sigma / alpha * samplers.normal(core.fold(keys_B, 'last'), x_B.shape[1:])
+    return noise_B - losses.pixels(x_B, seen, sigma / alpha, spec.bounded)
+
+  def bound(clean, schedule, x_B, keys_B):
+    """Kingma et al. 2021, eq. 11 and 17: what the ends cost, and all levels between."""
     u_B = jax.vmap(jax.random.uniform)(core.fold(keys_B, 'time'))
-    low, high = ends()
+    low, high = ends(schedule)
 
     def between(i):
       level_B = low + (high - low) * ((u_B + i / o.score_draws) % 1)   # even in the level, where the error falls about as the ratio rises
       t_B = schedule.time(level_B)
-      error_B = size * mean_square(clean(noised(x_B, t_B, samplers.normal(core.fold(keys_B, i), x_B.shape[1:])), t_B) - x_B)
+      error_B = size * mean_square(clean(noised(schedule, x_B, t_B, samplers.normal(core.fold(keys_B, i), x_B.shape[1:])), t_B) - x_B)
       return (high - low) * jnp.exp(-2 * level_B) * error_B
-    alpha, sigma = schedule.path(jnp.ones(()))
-    ends_B = .5 * size * mean_square(x_B) * (alpha / sigma)**2
-    alpha, sigma = schedule.path(jnp.zeros(()))
-    seen = x_B + sigma / alpha * samplers.normal(core.fold(keys_B, 'last'), x_B.shape[1:])
-    return losses.pixels(x_B, seen, sigma / alpha, spec.bounded) - ends_B - jax.lax.map(between, jnp.arange(o.score_draws)).mean(0)
+    return -at_ends(schedule, x_B, keys_B) - jax.lax.map(between, jnp.arange(o.score_draws)).mean(0)
 
-  def by_ode(clean, x_B, keys_B):
+  def by_ode(clean, schedule, x_B, keys_B):
     """log p(x) of y = x_t / alpha under dy = (y - clean) d(level); pixels are spread over their level's width first, which makes it a lower bound of
     theirs. The divergence is exact where it is small, else one Rademacher probe an example (Hutchinson)."""
-    low, high = ends()
+    low, high = ends(schedule)
     probe = jax.vmap(lambda key: jax.random.rademacher(key, spec.shape, jnp.float32))(core.fold(keys_B, 'probe'))
 
     def velocity(y_B, level):

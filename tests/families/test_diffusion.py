@@ -42,6 +42,10 @@ def game(monkeypatch, dims=1, classes=0, sample=None, **options) -> run.Run:
   return run.build(config, data.Spec((dims,), classes, bounded=False))
 
 
+def learned(schedule):
+  return dict(weight='bound') if schedule == 'learned' else {}
+
+
 def examples(n, dims=1):
   return {'x': MEAN + math.sqrt(VARIANCE) * jax.random.normal(jax.random.key(5), (n, dims))}
 
@@ -67,7 +71,7 @@ def test_every_loss_is_least_at_the_posterior_mean(monkeypatch, objective, weigh
 @pytest.mark.parametrize('schedule, dims', [('cosine', 40), *((schedule, 3) for schedule in schedules.SCHEDULES)])
 def test_the_odes_likelihood_of_a_gaussian(monkeypatch, schedule, dims):
   """Also by Hutchinson's probe, exact where the divergence is the same along every axis."""
-  made = game(monkeypatch, dims, schedule=schedule, objective='velocity', ode_steps=100)
+  made = game(monkeypatch, dims, schedule=schedule, objective='velocity', ode_steps=100, **learned(schedule))
   batch = examples(5, dims)
   found = made.family.score(start(made), batch, keys(5))['ode']
   s0, s1 = (jnp.divide(*schedules.SCHEDULES[schedule].path(jnp.full((), t))[::-1]) for t in (0., 1.))
@@ -81,14 +85,31 @@ def test_the_odes_likelihood_of_a_gaussian(monkeypatch, schedule, dims):
 
 @pytest.mark.parametrize('schedule', schedules.SCHEDULES)
 def test_the_bound_is_tight_on_average_and_no_more(monkeypatch, schedule):
-  made = game(monkeypatch, 2, schedule=schedule, objective='edm', score_draws=64)
+  made = game(monkeypatch, 2, schedule=schedule, objective='edm', score_draws=64, **learned(schedule))
   batch = examples(4000, 2)
   found = jax.jit(made.family.score)(start(made), batch, keys(4000))['elbo']
   exact = (-.5 * (batch['x'] - MEAN)**2 / VARIANCE - .5 * math.log(2 * math.pi * VARIANCE)).sum(-1)
   gap = found - exact
   assert abs(float(gap.mean())) < .1 and float(gap.std()) < 3, (gap.mean(), gap.std())
-  worse = start(made).replace(params={'model': {'net': {'shift': jnp.full((), .3)}}})
+  worse = start(made)
+  worse = worse.replace(params={'model': {**worse.params['model'], 'net': {'shift': jnp.full((), .3)}}})
   assert float(jax.jit(made.family.score)(worse, batch, keys(4000))['elbo'].mean()) < float(found.mean()) - .05
+
+
+def test_learned_ends_are_trained_with_the_bound_that_score_reports(monkeypatch):
+  made = game(monkeypatch, 2, schedule='learned', objective='edm', weight='bound', score_draws=64)
+  state, batch, role = start(made), examples(20_000, 2), made.family.roles['model']
+  state = state.replace(params={'model': {**state.params['model'], 'ends': jnp.array([-2., 2.])}})
+  loss = jax.jit(lambda own, keys_B: role.loss(own, state, batch, keys_B, None)[0])
+  found, scored = loss(state.params['model'], keys(20_000)), -jax.jit(made.family.score)(state, batch, keys(20_000))['elbo'] / 2
+  assert abs(float(found.mean() - scored.mean())) < 4 * float(found.std() + scored.std()) / math.sqrt(20_000)
+  gradient = jax.grad(lambda own: loss(own, keys(20_000)).mean())(state.params['model'])['ends']
+  moved = lambda i, by: {**state.params['model'], 'ends': state.params['model']['ends'].at[i].add(by)}
+  for i in range(2):   # the same draws on both sides
+    slope = (loss(moved(i, .05), keys(20_000)) - loss(moved(i, -.05), keys(20_000))).mean() / .1
+    np.testing.assert_allclose(gradient[i], slope, rtol=.05, atol=2e-3)
+  with pytest.raises(core.InputError, match='bound'):
+    game(monkeypatch, schedule='learned')
 
 
 def test_pixels_cost_what_all_levels_say():
