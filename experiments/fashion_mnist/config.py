@@ -13,7 +13,7 @@ CRITIC = dict(PLAYER, b1=0., b2=.9)
 GAMES = {
     'minimax': (dict(loss='minimax'), PLAYER, PLAYER),
     'nonsaturating': (dict(loss='nonsaturating'), PLAYER, PLAYER),
-    'dcgan': (dict(loss='nonsaturating', start=.02), PLAYER, PLAYER),
+    'own_start': (dict(loss='nonsaturating', start=0.), PLAYER, PLAYER),   # not DCGAN's
     'least_squares': (dict(loss='least_squares'), PLAYER, PLAYER),
     'wgan': (dict(loss='wasserstein', clip_weights=.01), dict(CRITIC, learning_rate=5e-5, turns=5), dict(CRITIC, learning_rate=5e-5)),
     'wgan_gp': (dict(loss='wasserstein', penalty='gradient_penalty', penalty_weight=10.), dict(CRITIC, turns=5), CRITIC),
@@ -49,11 +49,12 @@ STEPS = {
     'minimax_mlp': 21120, 'minimax_conv': 2400, 'nonsaturating_mlp': 19560, 'nonsaturating_conv': 2460, 'least_squares_mlp': 20820,
     'least_squares_conv': 2520, 'wgan_mlp': 7140, 'wgan_conv': 1020, 'wgan_gp_mlp': 3960, 'wgan_gp_conv': 720, 'hinge_sn_mlp': 19860,
     'hinge_sn_conv': 3000, 'r1r2_mlp': 12660, 'r1r2_conv': 1980, 'acgan_conv': 2820, 'projection_conv': 2220, 'diffaugment_conv': 2580,
-    'dcgan_conv': 2460,   # its network and game are nonsaturating_conv's
+    'own_start_conv': 2460,   # its network and game are nonsaturating_conv's
     'vae_conv': 4740, 'beta_vae_conv': 4620, 'conditional_vae_conv': 4260, 'autoencoder_mixture_conv': 4500,
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
-          for network in ('mlp', 'conv')), 'dcgan_conv', 'acgan_conv', 'projection_conv', 'diffaugment_conv', *(f'{coder}_conv' for coder in CODERS),
+          for network in ('mlp', 'conv')), 'own_start_conv', 'acgan_conv', 'projection_conv', 'diffaugment_conv',
+        *(f'{coder}_conv' for coder in CODERS),
         'r1r2_r3gan', 'diffusion_unet', 'picture_diffusion_dit', 'flow_dit', 'flow_mlp', 'consistency_unet', *OF_CODEC]
 HALF_HOUR = 'half_hour_'   # before a row's name: ten times its steps
 
@@ -76,6 +77,8 @@ def get_config(row=''):
   elif kind in GAMES:
     family, discriminator, generator = GAMES[kind]
     config = base('fashion_mnist', 'gan', network, discriminator=discriminator, generator={**generator, 'ema': .999})
+    if network == 'conv':
+      config.family.start = .02   # Radford et al. 2015, https://arxiv.org/abs/1511.06434, sec. 4
   elif kind in DIFFUSIONS:
     family, sample = DIFFUSIONS[kind]
     config = base('fashion_mnist', 'diffusion', network, model=dict(learning_rate=1e-3, warmup=100, schedule='cosine', ema_width=.1))
