@@ -8,7 +8,7 @@ import subprocess
 
 import jax
 
-PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'chex', 'ml-collections', 'numpy')
+PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'chex', 'ml-collections', 'numpy', 'scikit-learn')
 
 
 def environment(mesh) -> dict:

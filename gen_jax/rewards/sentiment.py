@@ -13,13 +13,16 @@ from gen_jax.modalities import text
 
 DEFAULTS = dict()
 
+# Pinned, and so part of what a run's commit says that it was.
+REVIEWS = '8ad6ca3cdd70890869ea23eeb55ad058641cd84e8217b78d0439ceb5149397fa'
+
 
 def make(options, spec):
   if spec.modality != 'text':
     raise core.InputError('reward.name=sentiment is of text')
   place = data.directory() / 'sentiment'
-  of, names, _ = documents.divided(ConfigDict({**documents.DEFAULTS, 'path': str(place), 'between': '\n', 'labels': True}))
-  if names != ['negative', 'positive']:
+  of, _, found = documents.divided(ConfigDict({**documents.DEFAULTS, 'path': str(place), 'between': '\n', 'labels': True}))
+  if found != REVIEWS:
     raise core.InputError(f'{place} is not what `python -m gen_jax.fetch sentiment` brings')
   model = fitted([said for (said,), _ in of['train']], [label for _, label in of['train']])
   return lambda x_NxL: model.predict_proba(text.texts(x_NxL, spec.tokenizer))[:, 1]

@@ -3,6 +3,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from gen_jax import core, data
+from gen_jax.data import text as text_source
 from gen_jax.modalities import text
 from gen_jax.rewards import length, rhyme, sentiment
 
@@ -35,6 +36,9 @@ def test_sentiment_is_learnt_of_reviews(tmp_path, monkeypatch):
     (tmp_path / 'sentiment' / f'{name}.txt').write_text('\n'.join(f'a {word} film, number {i}' for i in range(40)))
   spec = data.Spec((80,), bounded=False, modality='text', tokenizer=text.characters(['a dull lovely film'], 0).to_str())
   tokens = [[text.END, *text.tokens(f'a {word} film', spec.tokenizer)] for word in ('dull', 'lovely')]
+  with pytest.raises(core.InputError, match='is not what'):
+    sentiment.make(ConfigDict({}), spec)
+  monkeypatch.setattr(sentiment, 'REVIEWS', text_source.read(ConfigDict({'path': str(tmp_path / 'sentiment'), 'between': '\n'}))[1])
   worse, better = sentiment.make(ConfigDict({}), spec)(tokens)
   assert worse < .2 < .8 < better
   monkeypatch.setenv('GEN_JAX_DATA', str(tmp_path / 'nowhere'))
