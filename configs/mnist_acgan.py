@@ -2,7 +2,7 @@
 
   python -m gen_jax.train --config=configs/mnist_acgan.py --workdir=runs/mnist_acgan
 
-On 2 CPU cores 78 s; seed 0: 898 of 1,000 samples are the digit asked for (experiments/mnist).
+On 2 CPU cores 78 s; seed 0: 969 of 1,000 samples are the digit asked for (experiments/mnist).
 """
 from gen_jax.config import base, variant
 
@@ -12,5 +12,5 @@ def get_config(arg='', data='mnist'):
   config = base(data, 'gan', 'conv', discriminator=player, generator={**player, 'ema': .99})
   config.update(steps=2000, batch_size=32, log_every=50, sample_every=500, checkpoint_every=500,
                 evals='score,agreement,fid,kid,prdc')
-  config.family.update(loss='hinge', spectral=True, condition='classifier')
+  config.family.update(loss='hinge', spectral=True, condition='classifier', start=.02)
   return variant(config, arg)
