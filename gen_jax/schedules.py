@@ -57,7 +57,7 @@ def _rectified(draw=lambda u: u):
 
 
 def even(low, high):
-  """Between two levels, evenly; the variance is kept. The ends may be parameters (Kingma et al. 2021, https://arxiv.org/abs/2107.00630, sec. 5.1)."""
+  """Between two levels, evenly; the variance is kept. The ends may be parameters (Kingma et al. 2021, https://arxiv.org/abs/2107.00630)."""
   level = lambda t: low + (high - low) * t
   return Schedule(lambda t: (jnp.sqrt(jax.nn.sigmoid(-2 * level(t))), jnp.sqrt(jax.nn.sigmoid(2 * level(t)))), lambda v: (v - low) / (high - low))
 
