@@ -1,5 +1,6 @@
 """From the trained VAE of fashion_mnist_binary_vae to a better prior, 100 Gaussians of its latents, and the bound of five samples.
 
+  python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --config.family.beta_warmup=55000 --workdir=runs/binary_vae
   python -m gen_jax.train --config=configs/fashion_mnist_binary_mixture.py --config.init_from=runs/binary_vae --workdir=runs/binary_mixture
   python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_mixture
 """
@@ -11,5 +12,5 @@ def get_config(arg=''):
   config = fashion_mnist_binary_vae.get_config(prior=dict(learning_rate=1e-3, schedule='cosine', ema=.999))
   config.update(steps=40_000, sample_every=20_000, checkpoint_every=10_000)
   config.roles.model.learning_rate = 3e-4
-  config.family.update(mixture=100, importance_samples=5, beta_warmup=0)
+  config.family.update(mixture=100, importance_samples=5)
   return variant(config, arg)

@@ -13,5 +13,5 @@ def get_config(arg='', **roles):
   config = base('fashion_mnist', 'vae', 'mlp', model=dict(learning_rate=5e-4, schedule='cosine', ema=.999), **roles)
   config.update(steps=150_000, batch_size=100, steps_per_dispatch=5, log_every=5000, sample_every=50_000, checkpoint_every=25_000, evals='score')
   config.network.update(width=300, layers=2, gated=True)
-  config.family.update(latent=40, likelihood='bernoulli', binarize='dynamic', beta_warmup=55_000, score_samples=5000)
+  config.family.update(latent=40, likelihood='bernoulli', binarize='dynamic', score_samples=5000)
   return variant(config, arg)
