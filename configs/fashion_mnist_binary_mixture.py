@@ -3,6 +3,8 @@
   python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --config.family.beta_warmup=55000 --workdir=runs/binary_vae
   python -m gen_jax.train --config=configs/fashion_mnist_binary_mixture.py --config.init_from=runs/binary_vae --workdir=runs/binary_mixture
   python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_mixture
+
+IWAE-5000 on the test images, seed 0: -227.42 +- 0.76 nats over images, with 1,280,964 parameters.
 """
 from configs import fashion_mnist_binary_vae
 from gen_jax.config import variant
