@@ -1,7 +1,8 @@
 """Sequences of tokens from a network that gives the next one's logits, [N, V]: drawn one by one (`generate`), relaxed to
 weights of them all (`relaxed`), or the likeliest (`beams`).
 
-Each is one compiled loop around `step: (tokens [N, 1], cache) -> (logits [N, 1, V], cache)`; but for `relaxed` it ends when every sequence has.
+Each is a compiled loop around `step: (tokens [N, 1], cache) -> (logits [N, 1, V], cache)`, from `empty: length -> cache` for so many tokens; but for
+`relaxed` it ends when every sequence has.
 """
 import functools
 import math
@@ -74,7 +75,7 @@ def inverse(keys_N, logits_NxV):
   return block_N * K + found(inside_NxK, uniform_Nx2[:, 1])
 
 
-def generate(step, cache, keys_N, given_NxL, never_V, o, nothing, end=None, draw=categorical):
+def generate(step, empty, keys_N, given_NxL, never_V, o, nothing, end=None, draw=categorical):
   """[N, L]: what is given, and from its first `nothing` on what is drawn, as far as `end` (None: there is none).
 
   Token i is drawn with the key fold(keys, i): going on from a part gives what the whole gave. never_V: tokens that are not drawn. draw: or
@@ -98,8 +99,21 @@ def generate(step, cache, keys_N, given_NxL, never_V, o, nothing, end=None, draw
     next_N = jnp.where(asked_N != nothing, asked_N, jnp.where(done_N, nothing, drawn_N))
     done_N |= next_N == (-1 if end is None else end)
     return i + 1, jax.lax.dynamic_update_index_in_dim(x_NxL, next_N, i + 1, axis=1), seen_NxV, done_N, cache
-  carry = jnp.zeros((), jnp.int32), given_NxL, jnp.zeros((n, len(never_V)), bool), jnp.zeros(n, bool), cache
-  return jax.lax.while_loop(going, one, carry)[1]
+  carry = jnp.zeros((), jnp.int32), given_NxL, jnp.zeros((n, len(never_V)), bool), jnp.zeros(n, bool)
+  return _loop(going, one, carry, empty, given_NxL.shape[1])[1]
+
+
+def _loop(going, one, carry, empty, length):
+  """`one` while `going`, of a carry whose first is a token's index and whose last a cache for `length` tokens. A long one grows in four parts: the
+  memory that each token reads is what takes the time, and so it is 5/8 of the whole."""
+  like = lambda end: jax.eval_shape(lambda: empty(end))
+  parts = 4 if length >= 128 and like(1) != like(length) else 1
+  ends = [-(-length * part // parts) for part in range(1, parts + 1)]
+  cache = empty(ends[0])
+  for end in ends:
+    cache = jax.tree.map(lambda old, new: jax.lax.dynamic_update_slice(new, old, (0,) * old.ndim), cache, empty(end))
+    *carry, cache = jax.lax.while_loop(lambda carry, end=end: going(carry) & (carry[0] < end), one, (*carry, cache))
+  return carry
 
 
 def relaxed(step, cache, keys_N, first_N, length: int, never_V, temperature):
@@ -134,8 +148,8 @@ def sample(network, params, keys_N, start_NxP, length: int, never_V, o, nothing,
   given_NxL = jnp.pad(start_NxP, ((0, 0), (0, length - start_NxP.shape[1])), constant_values=nothing)
   step = stepper(network, params, told)
   if o.beams > 1:
-    return beams(step, network.empty(n * o.beams, length), given_NxL, never_V, o, nothing, end)
-  return generate(step, network.empty(n, length), keys_N, given_NxL, never_V, o, nothing, end)
+    return beams(step, functools.partial(network.empty, n * o.beams), given_NxL, never_V, o, nothing, end)
+  return generate(step, functools.partial(network.empty, n), keys_N, given_NxL, never_V, o, nothing, end)
 
 
 def stepper(network, params, told=lambda logits: logits):
@@ -146,8 +160,8 @@ def stepper(network, params, told=lambda logits: logits):
   return step
 
 
-def beams(step, cache, given_NxL, never_V, o, nothing, end=None):
-  """[N, L]: what is given, and the likeliest that follows, of o.beams sequences kept at each length. cache is of N * o.beams sequences.
+def beams(step, empty, given_NxL, never_V, o, nothing, end=None):
+  """[N, L]: what is given, and the likeliest that follows, of o.beams sequences kept at each length. The cache is of N * o.beams sequences.
 
   With as many beams as there are sequences it is the likeliest of them all.
   """
@@ -183,8 +197,8 @@ def beams(step, cache, given_NxL, never_V, o, nothing, end=None):
     return i + 1, x_NxKxL, sum_NxK, take(counts_NxK), done_NxK | (next_NxK == (-1 if end is None else end)), cache
   first_NxK = jnp.broadcast_to(jnp.where(jnp.arange(K)[None] == 0, 0., -jnp.inf), (N, K))   # or all would be the same
   carry = (jnp.zeros((), jnp.int32), jnp.broadcast_to(given_NxL[:, None], (N, K, L)), first_NxK, jnp.zeros((N, K), jnp.int32),
-           jnp.zeros((N, K), bool), cache)
-  _, x_NxKxL, sum_NxK, count_NxK, *_ = jax.lax.while_loop(going, one, carry)
+           jnp.zeros((N, K), bool))
+  _, x_NxKxL, sum_NxK, count_NxK, *_ = _loop(going, one, carry, empty, L)
   return x_NxKxL[jnp.arange(N), score(sum_NxK, count_NxK).argmax(-1)]
 
 

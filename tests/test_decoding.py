@@ -43,6 +43,31 @@ def test_inverse_draws_what_is_likely_as_often():
   assert (np.abs(found - p) <= 5 * np.sqrt(p * (1 - p) / len(x))).all()
 
 
+@pytest.mark.parametrize('beams', [1, 2])
+def test_a_cache_that_grows_holds_all_that_was_in_it(beams):
+  """Each token here follows from the sum of all before it, which the cache alone knows."""
+  length, n = 130, 2
+
+  def step(token_Nx1, cache):
+    seen = jax.lax.dynamic_update_slice_in_dim(cache['seen'], token_Nx1, cache['length'], axis=1)
+    next_N = (seen.sum(1) + cache['length']) % 5
+    return 9. * jax.nn.one_hot(next_N, 5)[:, None], {'seen': seen, 'length': cache['length'] + 1}
+
+  def empty(places):
+    return {'seen': jnp.zeros((n * beams, places), jnp.int32), 'length': jnp.zeros((), jnp.int32)}
+  given = np.full((n, length), -1, np.int32)
+  given[:, 0], given[1, 1:40] = (1, 2), 3
+  expected = given.copy()
+  for i in range(1, length):
+    expected[:, i] = np.where(given[:, i] < 0, (expected[:, :i].sum(1) + i - 1) % 5, given[:, i])
+  o = ConfigDict({**decoding.DEFAULTS, 'temperature': 0., 'beams': beams})
+  if beams == 1:
+    found = decoding.generate(step, empty, jax.random.split(jax.random.key(0), n), jnp.array(given), np.zeros(5, bool), o, -1)
+  else:
+    found = decoding.beams(step, empty, jnp.array(given), np.zeros(5, bool), o, -1)
+  np.testing.assert_array_equal(found, expected)
+
+
 def test_relaxed_tokens_are_drawn_from_the_softmax_and_differentiable():
   """Of a chain whose next token depends on the last: the gradient of the last weights reaches the first step through the token between."""
   p = np.array([[.2, .5, .3], [.1, .1, .8], [.6, .3, .1]])

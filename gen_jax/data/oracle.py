@@ -71,8 +71,8 @@ def sample(w, keys_N, length: int):
     logits_NxV, carry = step(w, tokens_Nx1[:, 0], carry)
     return jnp.pad(logits_NxV, ((0, 0), (FIRST, 0)))[:, None], carry
   given_NxL = jnp.full((n, 1 + length), text.NOTHING).at[:, 0].set(text.END)
-  return decoding.generate(one, (jnp.zeros((n, WIDTH)),) * 2, keys_N, given_NxL, jnp.arange(FIRST + V) < FIRST, ConfigDict(decoding.DEFAULTS),
-                           text.NOTHING, draw=decoding.inverse)
+  return decoding.generate(one, lambda length: (jnp.zeros((n, WIDTH)),) * 2, keys_N, given_NxL, jnp.arange(FIRST + V) < FIRST,
+                           ConfigDict(decoding.DEFAULTS), text.NOTHING, draw=decoding.inverse)
 
 
 def log_prob(w, x_BxL):

@@ -8,6 +8,8 @@ that falls from 1 (Nie et al. 2019, https://openreview.net/forum?id=rJedV3R5tm).
 A text goes on from the first token of a real one as far as END, and is compared with real ones so far. Roles: discriminator, model (the generator, of
 the name it has as an autoregressive model: `config.init_from` starts it from one).
 """
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -77,8 +79,8 @@ def make(config, spec) -> core.Family:
   def written(params, keys_N, given_NxL):
     """[N, length]: what is given, and what the generator adds to it."""
     params = jax.lax.stop_gradient(params)
-    return decoding.generate(decoding.stepper(G, params), G.empty(len(keys_N), length), keys_N, given_NxL, never_V, PLAIN, text.NOTHING, text.END,
-                             draw=decoding.inverse)
+    return decoding.generate(decoding.stepper(G, params), functools.partial(G.empty, len(keys_N)), keys_N, given_NxL, never_V, PLAIN, text.NOTHING,
+                             text.END, draw=decoding.inverse)
 
   def fresh(params, state, batch, keys_B):
     """Texts of the first tokens of real ones, [B, length]."""
