@@ -12,7 +12,18 @@ from gen_jax import core
 from gen_jax.networks import Context, Parts
 from gen_jax.networks.conv import depth_to_space, group_count
 
-DEFAULTS = dict(width=32, stages=2, blocks=1, patch=2, head=32, attention=True, dtype='float32')
+DEFAULTS = dict(
+    width=32,                   # channels at the first stage, doubled by each further one
+    stages=2,
+    blocks=1,                   # a stage and direction
+    patch=2,
+    head=32,
+    attention=True,
+    # For likelihoods: pixels also as sines and cosines of one and of two of 256 levels, from which a little noise can be told (Kingma et al. 2021,
+    # https://arxiv.org/abs/2107.00630, app. C). In step with the levels where the noise is little and family.deviation is 1.
+    fourier=False,
+    dtype='float32',
+)
 
 
 def space_to_depth(x_BxHxWxC, n=2):
@@ -51,18 +62,21 @@ class Attention(nn.Module):
 
 class Denoiser(nn.Module):
   channels: int
-  width: int                 # channels at the first stage, doubled by each further one
+  width: int
   stages: int
-  blocks: int                # a stage and direction
+  blocks: int
   patch: int
   head: int
   attention: bool
+  fourier: bool
   dtype: str
 
   @nn.compact
   def __call__(self, x_B, level_B, condition_BxE=None):
     context_BxF = Context(4 * self.width, self.dtype)(level_B, condition_BxE)
     point = lambda n: nn.Conv(n, (1, 1), dtype=self.dtype)
+    if self.fourier:
+      x_B = jnp.concatenate([x_B, *(wave(255 * jnp.pi / levels * x_B) for levels in (1, 2) for wave in (jnp.sin, jnp.cos))], axis=-1)
     h, skips = nn.Conv(self.width, (3, 3), dtype=self.dtype)(space_to_depth(x_B, self.patch)), []
     for stage in range(self.stages):
       width = self.width << stage
@@ -92,4 +106,4 @@ def make(options, spec):
   if (deepest := options.width << (options.stages - 1)) > options.head and deepest % options.head:
     raise core.InputError(f'network.width={options.width} does not divide into heads of network.head={options.head}')
   return Parts(denoiser=Denoiser(spec.shape[-1], options.width, options.stages, options.blocks, options.patch, options.head, options.attention,
-                                 options.dtype))
+                                 options.fourier, options.dtype))
