@@ -64,6 +64,8 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f"family.binarize={o.binarize!r}: '', or dynamic or threshold with the bernoulli likelihood")
   if o.importance_samples > 1 and o.posterior == 'deterministic':
     raise core.InputError('family.importance_samples > 1 needs the gaussian posterior')
+  if o.importance_samples > 1 and (o.beta != 1 or o.beta_warmup):
+    raise core.InputError('family.importance_samples > 1 is a bound without a KL term for family.beta and family.beta_warmup to weigh')
   deterministic = o.posterior == 'deterministic'
   pixels = {'bernoulli': f'_{o.binarize or "grey"}', 'logistic': '_8bit'}.get(o.likelihood, '')
   if o.mixture and o.condition:
