@@ -40,7 +40,7 @@ DIFFUSIONS = {
 # network, of sampling). The training set is encoded once, ahead. All 49 tokens together, with their cache, are one evaluation of the transformer.
 LATENT_FLOW = dict(schedule='logit_normal', objective='flow', deviation=1.)
 OF_CODEC = {
-    'latent_dit': (dict(quantizer='kl'), 'diffusion', LATENT_FLOW, dict(patch=1), dict(sampler='midpoint', steps=10)),
+    'latent_dit': (dict(quantizer='kl'), 'diffusion', LATENT_FLOW, dict(patch=1, layers=4, width=96), dict(sampler='midpoint', steps=10)),
     'latent_mlp': (dict(quantizer='kl'), 'diffusion', LATENT_FLOW, dict(layers=4), dict(sampler='midpoint', steps=10)),
     'codes_transformer': (dict(quantizer='vq'), 'autoregressive', dict(), dict(layers=3, width=96, heads=3), dict()),
 }
@@ -51,6 +51,9 @@ STEPS = {
     'hinge_sn_conv': 3000, 'r1r2_mlp': 12660, 'r1r2_conv': 1980, 'acgan_conv': 2820, 'projection_conv': 2220, 'diffaugment_conv': 2580,
     'own_start_conv': 2460,   # its network and game are nonsaturating_conv's
     'vae_conv': 4740, 'beta_vae_conv': 4620, 'conditional_vae_conv': 4260, 'autoencoder_mixture_conv': 4500,
+    'r1r2_r3gan': 480, 'diffusion_unet': 1260, 'picture_diffusion_dit': 1080, 'flow_dit': 1020, 'flow_mlp': 8520, 'consistency_unet': 1140,
+    'latent_dit_codec': 660, 'latent_mlp_codec': 660, 'codes_transformer_codec': 660,
+    'latent_dit': 720, 'latent_mlp': 5760, 'codes_transformer': 780,
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
           for network in ('mlp', 'conv')), 'own_start_conv', 'acgan_conv', 'projection_conv', 'diffaugment_conv',
@@ -83,8 +86,8 @@ def get_config(row=''):
     family, sample = DIFFUSIONS[kind]
     config = base('fashion_mnist', 'diffusion', network, model=dict(learning_rate=1e-3, warmup=100, schedule='cosine', ema_width=.1))
     config.sample.update(sample)
-    if network == 'mlp':
-      config.network.layers = 4
+    if network != 'unet':
+      config.network.update(layers=4, **(dict(width=96) if network == 'dit' else {}))
   else:
     family = CODERS[kind]
     roles = {'model': dict(learning_rate=1e-3, ema=.999), **({'prior': dict(learning_rate=1e-3)} if 'mixture' in family else {})}
