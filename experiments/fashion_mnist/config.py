@@ -36,13 +36,15 @@ DIFFUSIONS = {
     'flow': (dict(schedule='logit_normal', objective='flow'), dict(sampler='midpoint', steps=10)),
     'consistency': (dict(schedule='edm', objective='edm', weight='edm', consistency=7), dict(sampler='consistency', steps=2)),
 }
-# A codec, ROW_codec, has a third of the budget, what is learnt of its latents or codes the rest: (options of the codec, family, its options, of its
-# network, of sampling). The training set is encoded once, ahead. All 49 tokens together, with their cache, are one evaluation of the transformer.
-LATENT_FLOW = dict(schedule='logit_normal', objective='flow', deviation=1.)
+# A codec, ROW_codec, has half of the budget, what is learnt of its latents or codes the rest: (the codec's network and options, family, its
+# options, of its network, of sampling). The training set is encoded once, ahead. All 49 tokens together, with their cache, are one evaluation of the
+# transformer.
+LATENT_FLOW, MIDPOINT = dict(schedule='logit_normal', objective='flow', deviation=1.), dict(sampler='midpoint', steps=10)
 OF_CODEC = {
-    'latent_dit': (dict(quantizer='kl'), 'diffusion', LATENT_FLOW, dict(patch=1, layers=4, width=96), dict(sampler='midpoint', steps=10)),
-    'latent_mlp': (dict(quantizer='kl'), 'diffusion', LATENT_FLOW, dict(layers=4), dict(sampler='midpoint', steps=10)),
-    'codes_transformer': (dict(quantizer='vq'), 'autoregressive', dict(), dict(layers=3, width=96, heads=3), dict()),
+    'latent_dit': ('codec', dict(quantizer='kl', latent=4, kl_weight=.1), 'diffusion', LATENT_FLOW, dict(patch=1, layers=4, width=96),
+                   MIDPOINT),
+    'latent_mlp': ('conv', dict(quantizer='kl', latent=32, kl_weight=.1), 'diffusion', LATENT_FLOW, dict(layers=4), MIDPOINT),
+    'codes_transformer': ('codec', dict(quantizer='vq'), 'autoregressive', dict(), dict(layers=3, width=96, heads=3), dict()),
 }
 
 STEPS = {
@@ -52,8 +54,6 @@ STEPS = {
     'own_start_conv': 2460,   # its network and game are nonsaturating_conv's
     'vae_conv': 4740, 'beta_vae_conv': 4620, 'conditional_vae_conv': 4260, 'autoencoder_mixture_conv': 4500,
     'r1r2_r3gan': 480, 'diffusion_unet': 1260, 'picture_diffusion_dit': 1080, 'flow_dit': 1020, 'flow_mlp': 8520, 'consistency_unet': 1140,
-    'latent_dit_codec': 660, 'latent_mlp_codec': 660, 'codes_transformer_codec': 660,
-    'latent_dit': 720, 'latent_mlp': 5760, 'codes_transformer': 780,
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
           for network in ('mlp', 'conv')), 'own_start_conv', 'acgan_conv', 'projection_conv', 'diffaugment_conv',
@@ -69,10 +69,10 @@ def get_config(row=''):
     raise core.InputError(f'{row!r} is not a row: there are {", ".join(ROWS)}')
   kind, network = row.rsplit('_', 1)
   if network == 'codec':
-    family, = OF_CODEC[kind][:1]
-    config = base('fashion_mnist', 'vqvae', network, model=dict(learning_rate=1e-3, warmup=50, schedule='cosine', ema=.999))
+    of_codec, family, *_ = OF_CODEC[kind]
+    config = base('fashion_mnist', 'vqvae', of_codec, model=dict(learning_rate=1e-3, warmup=50, schedule='cosine', ema=.999))
   elif row in OF_CODEC:
-    _, name, family, sizes, sample = OF_CODEC[row]
+    _, _, name, family, sizes, sample = OF_CODEC[row]
     config = base('fashion_mnist', name, network, model=dict(learning_rate=1e-3, warmup=100, schedule='cosine', ema_width=.1))
     config.network.update(sizes)
     config.sample.update(sample)

@@ -54,8 +54,8 @@ def calibrate(row) -> int:
 
 
 def share(row) -> float:
-  """Of the budget: a codec has a third, what is learnt of it the rest."""
-  return 1 / 3 if row.endswith('_codec') else 2 / 3 if two_stages(row) else 1.
+  """Of the budget: a codec has half, what is learnt of it the rest."""
+  return .5 if row.endswith('_codec') or two_stages(row) else 1.
 
 
 def two_stages(row) -> bool:
