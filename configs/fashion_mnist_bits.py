@@ -4,6 +4,8 @@ https://arxiv.org/abs/2107.00630).
   python -m gen_jax.fetch fashion_mnist
   python -m gen_jax.train --config=configs/fashion_mnist_bits.py --workdir=runs/fashion_mnist_bits
   python -m experiments.fashion_mnist.likelihood --workdir=runs/fashion_mnist_bits
+
+Not trained in full yet.
 """
 from gen_jax.config import base, variant
 

@@ -116,7 +116,7 @@ def _loop(going, one, carry, empty, length):
   return carry
 
 
-def relaxed(step, cache, keys_N, first_N, length: int, never_V, temperature):
+def relaxed(step, empty, keys_N, first_N, length: int, never_V, temperature):
   """(Tokens [N, length - 1] that follow the first, the softmax that each is the largest of [N, length - 1, V]), drawn by Gumbel noise.
 
   At a temperature near 0 the softmax is nearly one-hot (Jang et al. 2017, https://arxiv.org/abs/1611.01144). step is given weights [N, 1, V]: the
@@ -133,7 +133,7 @@ def relaxed(step, cache, keys_N, first_N, length: int, never_V, temperature):
     # In this order, for then what is added is 0 exactly.
     token_NxV = jax.nn.one_hot(drawn_N, V) + (soft_NxV - jax.lax.stop_gradient(soft_NxV))
     return (token_NxV, cache), (drawn_N, soft_NxV)
-  _, (drawn_LxN, soft_LxNxV) = jax.lax.scan(one, (jax.nn.one_hot(first_N, V), cache), jnp.arange(length - 1))
+  _, (drawn_LxN, soft_LxNxV) = jax.lax.scan(one, (jax.nn.one_hot(first_N, V), empty(length)), jnp.arange(length - 1))
   return drawn_LxN.T, soft_LxNxV.swapaxes(0, 1)
 
 

@@ -142,7 +142,7 @@ def plot(rows: list[dict], path: pathlib.Path):
   size = np.array([4.2 * columns, 2.8 * lines])
   figure = Figure(size, dpi=90)
   FigureCanvasAgg(figure)
-  # Margins in inches, for all tick labels; a constrained layout would measure them, which takes half of the time.
+  # Margins in inches, for all tick labels: to measure them, as a constrained layout does, is slow.
   left, bottom = (.7, .3) / size
   right, top = 1 - (.3, .35) / size
   axes = figure.subplots(lines, columns, squeeze=False, gridspec_kw=dict(left=left, bottom=bottom, right=right, top=top, wspace=.3, hspace=.35))

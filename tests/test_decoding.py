@@ -78,7 +78,7 @@ def test_relaxed_tokens_are_drawn_from_the_softmax_and_differentiable():
     def run(bias):
       def step(token_Nx1xV, i):
         return token_Nx1xV @ table + jnp.where(i == 0, bias, 0.)[None, None], i + 1
-      return decoding.relaxed(step, 0, jax.random.split(jax.random.key(0), n), jnp.zeros(n, jnp.int32), 3, never, temperature)
+      return decoding.relaxed(step, lambda length: 0, jax.random.split(jax.random.key(0), n), jnp.zeros(n, jnp.int32), 3, never, temperature)
     drawn, soft = run(jnp.zeros(3))
     return drawn, soft, jax.grad(lambda bias: run(bias)[1][:, 1, 0].mean())(jnp.zeros(3))
   drawn, soft, gradient = both(jnp.log(p), .5)

@@ -9,6 +9,10 @@ from gen_jax.config import base
 PLAYER = dict(learning_rate=2e-4, b1=.5)
 CRITIC = dict(PLAYER, b1=0., b2=.9)
 
+MIDPOINT = dict(sampler='midpoint', steps=10)
+# Networks that make steps enough in the budget.
+SIZES = {'dit': dict(layers=4, width=96), 'mlp': dict(layers=4), 'unet': dict()}
+
 # What a game is whatever its network: (options of the family, of the discriminator, of the generator).
 GAMES = {
     'minimax': (dict(loss='minimax'), PLAYER, PLAYER),
@@ -33,17 +37,16 @@ CODERS = {
 DIFFUSIONS = {
     'diffusion': (dict(schedule='edm', objective='edm', weight='edm'), dict(sampler='heun', steps=10)),
     'picture_diffusion': (dict(schedule='cosine', objective='data', weight='min_snr'), dict(sampler='dpm2m', steps=20)),
-    'flow': (dict(schedule='logit_normal', objective='flow'), dict(sampler='midpoint', steps=10)),
+    'flow': (dict(schedule='logit_normal', objective='flow'), MIDPOINT),
     'consistency': (dict(schedule='edm', objective='edm', weight='edm', consistency=7), dict(sampler='consistency', steps=2)),
 }
 # A codec, ROW_codec, has half of the budget, what is learnt of its latents or codes the rest: (the codec's network and options, family, its
 # options, of its network, of sampling). The training set is encoded once, ahead. All 49 tokens together, with their cache, are one evaluation of the
 # transformer.
-LATENT_FLOW, MIDPOINT = dict(schedule='logit_normal', objective='flow', deviation=1.), dict(sampler='midpoint', steps=10)
+LATENT_FLOW = dict(schedule='logit_normal', objective='flow', deviation=1.)
 OF_CODEC = {
-    'latent_dit': ('codec', dict(quantizer='kl', latent=4, kl_weight=.1), 'diffusion', LATENT_FLOW, dict(patch=1, layers=4, width=96),
-                   MIDPOINT),
-    'latent_mlp': ('conv', dict(quantizer='kl', latent=32, kl_weight=.1), 'diffusion', LATENT_FLOW, dict(layers=4), MIDPOINT),
+    'latent_dit': ('codec', dict(quantizer='kl', latent=4, kl_weight=.1), 'diffusion', LATENT_FLOW, dict(SIZES['dit'], patch=1), MIDPOINT),
+    'latent_mlp': ('conv', dict(quantizer='kl', latent=32, kl_weight=.1), 'diffusion', LATENT_FLOW, SIZES['mlp'], MIDPOINT),
     'codes_transformer': ('codec', dict(quantizer='vq'), 'autoregressive', dict(), dict(layers=3, width=96, heads=3), dict()),
 }
 
@@ -86,8 +89,7 @@ def get_config(row=''):
     family, sample = DIFFUSIONS[kind]
     config = base('fashion_mnist', 'diffusion', network, model=dict(learning_rate=1e-3, warmup=100, schedule='cosine', ema_width=.1))
     config.sample.update(sample)
-    if network != 'unet':
-      config.network.update(layers=4, **(dict(width=96) if network == 'dit' else {}))
+    config.network.update(SIZES[network])
   else:
     family = CODERS[kind]
     roles = {'model': dict(learning_rate=1e-3, ema=.999), **({'prior': dict(learning_rate=1e-3)} if 'mixture' in family else {})}

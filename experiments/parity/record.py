@@ -24,7 +24,7 @@ sys.path.insert(0, str(ROOT / 'tests/evals'))
 import inputs
 
 try:
-  import torchvision  # noqa: F401 - torch-fidelity does, if it can be
+  importlib.import_module('torchvision')   # torch-fidelity does, if it can be
 except ImportError:
   # torch-fidelity imports torchvision for data sets and networks that are not asked for here, and PyPI's does not import beside a CPU build of
   # torch. Empty stand-ins: nothing below reads them, and what did would raise AttributeError.

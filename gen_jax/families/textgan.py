@@ -90,8 +90,8 @@ def make(config, spec) -> core.Family:
   def relaxed(params, state, batch, keys_B):
     """The same with weights of all tokens for each that follows the first, [B, length - 1, V]."""
     temperature = o.temperature**(state.step / config.steps)
-    drawn_BxT, soft_BxTxV = decoding.relaxed(decoding.stepper(G, params), G.empty(len(keys_B), length), core.fold(keys_B, 'text'), batch['x'][:, 0],
-                                             length, never_V, temperature)
+    drawn_BxT, soft_BxTxV = decoding.relaxed(decoding.stepper(G, params), functools.partial(G.empty, len(keys_B)), core.fold(keys_B, 'text'),
+                                             batch['x'][:, 0], length, never_V, temperature)
     return jnp.where(ended(drawn_BxT)[..., None], jax.nn.one_hot(text.NOTHING, vocabulary)[None, None], soft_BxTxV)
 
   def both(params, batch, fake):
