@@ -58,7 +58,7 @@ def _sum(x):
 
 def bernoulli(logits, x):
   """x is taken as the probability of a white pixel, (x + 1) / 2; exact for binary x, the cross-entropy of the tutorials for grey."""
-  return -_sum(optax.sigmoid_binary_cross_entropy(logits, (x + 1) / 2))
+  return _sum((x + 1) / 2 * logits - softplus(logits))
 
 
 LOG_TENTH = math.log(.1)

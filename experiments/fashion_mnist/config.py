@@ -57,6 +57,7 @@ STEPS = {
     'own_start_conv': 2460,   # its network and game are nonsaturating_conv's
     'vae_conv': 4740, 'beta_vae_conv': 4620, 'conditional_vae_conv': 4260, 'autoencoder_mixture_conv': 4500,
     'r1r2_r3gan': 480, 'diffusion_unet': 1260, 'picture_diffusion_dit': 1080, 'flow_dit': 1020, 'flow_mlp': 8520, 'consistency_unet': 1140,
+    'latent_dit_codec': 900, 'latent_mlp_codec': 1620, 'codes_transformer_codec': 900,
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
           for network in ('mlp', 'conv')), 'own_start_conv', 'acgan_conv', 'projection_conv', 'diffaugment_conv',
