@@ -9,6 +9,7 @@ import sys
 
 import jax
 import numpy as np
+import tqdm
 
 from gen_jax import checkpoint, cli, core, data
 from gen_jax import run as runs
@@ -22,7 +23,10 @@ def main(argv):
     raise core.InputError(f'{flags.workdir} is no run of one seed of a family with a likelihood')
   source = data.make(run.config, 'test')
   test = data.normalise(source.take(np.arange(source.size)))
-  found = runs.mapped(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), len(test['x']), test)
+  parts = runs.chunked(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), len(test['x']), test)
+  calls = -(-len(test['x']) // runs.examples_at_once(run, len(test['x'])))
+  parts = list(tqdm.tqdm(parts, total=calls, unit='batch', mininterval=.1 if sys.stderr.isatty() else 60))
+  found = jax.tree.map(lambda *p: np.concatenate(p), *parts)
   result = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'examples': len(test['x']),
             'parameters': sum(x.size for x in jax.tree.leaves(state.params))}
   for name, nats in found.items():
