@@ -23,11 +23,17 @@ def main(argv):
     raise core.InputError(f'{flags.workdir} is no run of one seed of a family with a likelihood')
   source = data.make(run.config, 'test')
   test = data.normalise(source.take(np.arange(source.size)))
-  parts = runs.chunked(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), len(test['x']), test)
-  calls = -(-len(test['x']) // runs.examples_at_once(run, len(test['x'])))
-  parts = list(tqdm.tqdm(parts, total=calls, unit='batch', mininterval=.1 if sys.stderr.isatty() else 60))
+  n = len(test['x'])
+  size = runs.examples_at_once(run, n)
+  parts = []
+  bar = tqdm.tqdm(runs.chunked(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), n, test),
+                  total=-(-n // size), unit=f'{size} images', disable=None)   # None: only on a terminal
+  for part in bar:
+    parts.append(part)
+    if bar.disable and len(parts) % 10 == 0:
+      print(f'{len(parts) * size} of {n} images', flush=True)
   found = jax.tree.map(lambda *p: np.concatenate(p), *parts)
-  result = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'examples': len(test['x']),
+  result = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'examples': n,
             'parameters': sum(x.size for x in jax.tree.leaves(state.params))}
   for name, nats in found.items():
     result[name] = {'mean': float(np.mean(nats, dtype=np.float64)), 'stderr': float(np.std(nats, dtype=np.float64) / len(nats)**.5)}
