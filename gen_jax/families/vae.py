@@ -134,8 +134,10 @@ def make(config, spec) -> core.Family:
     z_BxZ = draw(mean_BxZ, log_scale_BxZ, core.fold(keys_B, 0))
     kl_B = divergence(mixture, z_BxZ, mean_BxZ, log_scale_BxZ)
     if o.importance_samples > 1:
-      log_w_KxB = jnp.stack([log_weight(own, mixture, x_B, condition_B, mean_BxZ, log_scale_BxZ, core.fold(keys_B, i))
-                             for i in range(o.importance_samples)])
+      # One batch of K * B rows: K batches of B take minutes to compile where K is 50.
+      keys_KxB = jax.vmap(lambda i: core.fold(keys_B, i))(jnp.arange(o.importance_samples))
+      tiled = jax.tree.map(lambda a: jnp.tile(a, (o.importance_samples, *[1] * (a.ndim - 1))), (x_B, condition_B, mean_BxZ, log_scale_BxZ))
+      log_w_KxB = log_weight(own, mixture, *tiled, keys_KxB.reshape(-1)).reshape(keys_KxB.shape)
       bound_B = jax.nn.logsumexp(log_w_KxB, axis=0) - jnp.log(o.importance_samples)
       return -bound_B, core.Aux({'iwae': bound_B, 'elbo': log_w_KxB.mean(0), 'kl': kl_B})
     reconstruction_B = likelihood.log_prob(decode(own, z_BxZ, condition_B), x_B)
@@ -167,9 +169,9 @@ def make(config, spec) -> core.Family:
   def log_mixture(own, w_BxZ):
     """Log-density at standardised latents, [B]."""
     P_KxZxZ = factors(own)
-    u_KxBxZ = jnp.einsum('kbz,kzy->kby', w_BxZ[None] - own['mean'][:, None], P_KxZxZ)
-    log_p_KxB = losses.standard_normal(u_KxBxZ) + jnp.log(jnp.diagonal(P_KxZxZ, axis1=1, axis2=2)).sum(-1)[:, None]
-    return jax.nn.logsumexp(jax.nn.log_softmax(own['logit'])[:, None] + log_p_KxB, axis=0)
+    u_BxKxZ = jnp.einsum('bz,kzy->bky', w_BxZ, P_KxZxZ) - jnp.einsum('kz,kzy->ky', own['mean'], P_KxZxZ)[None]
+    log_c_K = jax.nn.log_softmax(own['logit']) + jnp.log(jnp.diagonal(P_KxZxZ, axis1=1, axis2=2)).sum(-1)
+    return jax.nn.logsumexp(losses.standard_normal(u_BxKxZ) + log_c_K[None], axis=-1)
 
   def prior_loss(own, state, batch, keys_B, key):
     """-log of the mixture at the latents of a batch."""
