@@ -112,7 +112,7 @@ def make(workdir, n: int, seed: int) -> dict:
     raise core.InputError(f'--pairs={n}: the test split has {source.size} images')
   real = source.take(data.Plan(seed, source.size, n)(0))
   # Of the same classes: which class there are more of would give the samples away.
-  fake = draw(runs.parts(run, one, state)[0], core.fold(jax.random.key(seed), 'blind'), real.get('condition'), n)
+  fake = draw(runs.parts(run, one, state)[0], core.fold(jax.random.key(seed), 'blind'), data.normalise(real).get('condition'), n)
   sides = np.random.default_rng(seed).integers(2, size=n)
   pairs = []
   # Both have 256 levels and went through one encoder.

@@ -12,7 +12,7 @@ import sys
 
 import numpy as np
 
-from gen_jax import checkpoint, cli, core, evals, log, manifest, pictures, report
+from gen_jax import checkpoint, cli, core, data, evals, log, manifest, pictures, report
 from gen_jax import config as configs
 from gen_jax import run as runs
 
@@ -35,7 +35,7 @@ def main(argv):
   except OSError as e:
     raise core.InputError(f'--out={out} can not be written: {e.strerror}') from None
   measured = [measure(flags) for flags in every]
-  content = [{name: run[name] for name in ('workdir', 'step', 'state_sha256', 'split', 'examples', 'metrics')} for run in measured]
+  content = [{name: run[name] for name in ('workdir', 'step', 'state_sha256', 'split', 'examples', 'against', 'metrics')} for run in measured]
   as_json = json.dumps(finite({'runs': content}), indent=1, allow_nan=False) + '\n'
   for name, text in (('report.json', as_json), ('report.html', report.html(measured))):
     partial = out / f'{name}.partial'
@@ -58,6 +58,7 @@ def measure(flags) -> dict:
   workdir = pathlib.Path(flags.workdir)
   run, state = runs.load(workdir, lambda config: config.update(flags.config))
   found = evals.make(run, flags.split)(state)
+  examples, held_out = evals.asked(runs.alone(run), flags.split)[0], data.make(run.config, flags.split).size
   metrics = {}
   for name, value in found.items():
     value = np.asarray(value, np.float64)
@@ -71,8 +72,8 @@ def measure(flags) -> dict:
   for name, entry in metrics.items():
     print(f'{name:40s} {entry["mean"]:.4f}' + (f' +- {entry["stderr"]:.4f}' if 'stderr' in entry else ''))
   return {'workdir': str(workdir), 'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'split': flags.split,
-          'examples': run.config.eval_examples, 'metrics': metrics, 'config': configs.plain(run.config), 'manifest': manifest.read(workdir),
-          'rows': log.read(workdir / 'metrics.jsonl'), 'pictures': pictures.make(run, state)}
+          'examples': examples, 'against': min(run.config.eval_examples, held_out), 'metrics': metrics, 'config': configs.plain(run.config),
+          'manifest': manifest.read(workdir), 'rows': log.read(workdir / 'metrics.jsonl'), 'pictures': pictures.make(run, state)}
 
 
 if __name__ == '__main__':

@@ -120,7 +120,7 @@ def _body(run):
     facts.append(f'{manifest["parameters"]:,} parameters')
   facts.append(f'seeds {config["seed"]} to {config["seed"] + config["seeds"] - 1}, pictures of the first' if config['seeds'] > 1
                else f'seed {config["seed"]}')
-  facts.append(f'{run["examples"]:,} samples against the {run["split"]} split')
+  facts.append(f'{run["examples"]:,} samples against {run["against"]:,} examples of the {run["split"]} split')
   parts = [f'<p class="faint">{escape(" · ".join(facts))}<br>state {escape(run["state_sha256"])}</p>', _metrics(run['metrics'])]
   for p in run['pictures']:
     shown = f'<pre class="said">{escape(p["text"])}</pre>' if 'text' in p else picture(p['png'], p['title'])

@@ -95,17 +95,22 @@ def asked(flags, run) -> np.ndarray | None:
   spec = run.spec
   if flags.label:
     data.label(flags.label, spec)   # is refused before anything is drawn
+    if run.config.family.get('condition') in (None, False, 'none'):
+      raise core.InputError(f'--label={flags.label}: this run was trained without labels')
   if flags.prompt and not spec.tokenizer:
     raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text, music or molecules')
   if spec.modality == 'text' or flags.prompt:
     return begun(flags, run)
-  if flags.caption and not spec.words:
+  if flags.caption and not (spec.words and run.config.family.get('condition')):
     raise core.InputError(f'--caption={flags.caption!r}: this run knows no captions')
   if flags.caption and not text.words(flags.caption):
     raise core.InputError(f'--caption={flags.caption!r} has no words')
   if flags.caption:
     numbers = text.encode([flags.caption], spec.words, spec.length)
-    new = [word for word, number in zip(text.words(flags.caption), numbers[0]) if number == text.UNKNOWN]
+    said = text.words(flags.caption)
+    new = [word for word, number in zip(said, numbers[0]) if number == text.UNKNOWN]
+    if len(new) == len(said):
+      raise core.InputError(f'--caption={flags.caption!r} has no word of the training captions')
     if new:
       print(f'not a word of the training captions: {", ".join(new)}')
     return numbers.repeat(flags.num, axis=0)

@@ -194,6 +194,7 @@ def test_labels_and_classifiers(fails, tmp_path):
   gan = as_if_trained(tmp_path / 'gan', 'gan', 'discriminator', 'generator')
   for label in (10, -2, 'shirt'):
     assert 'the classes are 0 to 9' in fails(sample.main, gan, out, f'--label={label}')
+  assert 'trained without labels' in fails(sample.main, gan, out, '--label=3')
   assert 'done by diffusion families, and this is gan' in fails(sample.main, gan, out, '--edit=inpaint', '--image=x.png')
   assert 'no such field in the config' in fails(sample.main, gan, out, '--config.sample.steps=3')
   assert 'does not sample' in fails(sample.main, as_if_trained(tmp_path / 'classifier', 'classifier', 'model'), out)

@@ -38,7 +38,7 @@ def stands_alone(html):
 
 @pytest.fixture
 def one():
-  return {'workdir': 'runs/a', 'step': 5, 'state_sha256': 'ab', 'split': 'test', 'examples': 9, 'rows': [], 'pictures': [],
+  return {'workdir': 'runs/a', 'step': 5, 'state_sha256': 'ab', 'split': 'test', 'examples': 9, 'against': 8, 'rows': [], 'pictures': [],
           'metrics': {'kid@random:1a2b': {'mean': .5, 'stderr': .01}, 'fid@random:1a2b': {'mean': 3.}},
           'config': {'seed': 0, 'seeds': 1, 'data': {'name': 'mnist'}, 'family': {'name': 'gan'}, 'network': {'name': 'mlp'}}, 'manifest': {}}
 
@@ -48,7 +48,7 @@ def test_a_run_of_points(reference, tmp_path, capsys):
   flags = [f'--workdir={workdirs[0]}', '--config.evals=score,modes', '--config.mesh=data=1']
   assert evaluate.main(flags) == 0
   found, = json.loads((workdirs[0] / 'report.json').read_text())['runs']
-  assert set(found) == {'workdir', 'step', 'state_sha256', 'split', 'examples', 'metrics'} and found['step'] == 24
+  assert set(found) == {'workdir', 'step', 'state_sha256', 'split', 'examples', 'against', 'metrics'} and found['step'] == 24
   assert set(found['metrics']) >= {'score/discriminator/test', 'modes/covered'} and not any('stderr' in name for name in found['metrics'])
   assert found['metrics']['score/discriminator/test']['stderr'] > 0 and 'stderr' not in found['metrics']['modes/covered']
   html = (workdirs[0] / 'report.html').read_text()

@@ -74,12 +74,7 @@ def make(run, split: str = 'validation'):
   needs = {need for module in modules.values() for need in module.NEEDS}
   used = extractor(one) if needs & OF_FEATURES else None
   draw = runs.sampler(one, runs.chunked) if needs and one.family.sample else None
-  n = run.config.eval_examples
-  condition = np.arange(n, dtype=np.int32) % run.spec.classes if conditional(one) else None
-  if draw and (run.spec.paired or run.spec.between_turns):   # each held-out image, translated, or turn, answered
-    seen = runs.held_out(one, split, n)
-    condition = seen['condition'] if run.spec.paired else runs.prompts(run.spec, seen['x'])
-    n = len(condition)
+  n, condition = asked(one, split) if draw else (run.config.eval_examples, None)
 
   def evaluate(state) -> dict:
     rows = []
@@ -97,6 +92,16 @@ def make(run, split: str = 'validation'):
       rows.append(found)
     return {k: np.array([row[k] for row in rows]) if run.family.seeds else rows[0][k] for k in rows[0]}
   return evaluate
+
+
+def asked(run, split: str) -> tuple[int, np.ndarray | None]:
+  """How many samples are drawn, and of what: of held-out images, turns or captions, one each; of labels, in turn; None: of nothing."""
+  n, spec = run.config.eval_examples, run.spec
+  if spec.paired or spec.between_turns or spec.words and run.config.family.get('condition'):
+    seen = runs.held_out(run, split, n)
+    condition = runs.prompts(spec, seen['x']) if spec.between_turns else seen['condition']
+    return len(condition), condition
+  return n, np.arange(n, dtype=np.int32) % spec.classes if conditional(run) else None
 
 
 def conditional(run) -> bool:

@@ -6,6 +6,7 @@ from gen_jax import core, evals
 
 NEEDS = ('features',)
 NEAREST = 5
+AT_ONCE = 10**7   # distances in memory
 
 
 def prdc(real_NxF, fake_MxF, nearest=NEAREST) -> dict:
@@ -22,9 +23,10 @@ def prdc(real_NxF, fake_MxF, nearest=NEAREST) -> dict:
           'density': float(dense / (nearest * len(fake_MxF))), 'coverage': float(covered.mean())}
 
 
-def distances(a_NxF, b_MxF, rows=1000):
+def distances(a_NxF, b_MxF):
   """Yields (i, Euclidean distances of a[i:i + rows] to all of b), in float64."""
   a, b = np.asarray(a_NxF, np.float64), np.asarray(b_MxF, np.float64)
+  rows = max(1, AT_ONCE // len(b))
   for i in range(0, len(a), rows):
     part = a[i:i + rows]
     squared = (part**2).sum(1)[:, None] - 2 * part @ b.T + (b**2).sum(1)

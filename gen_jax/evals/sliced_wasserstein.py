@@ -1,7 +1,7 @@
 """The Wasserstein-2 distance of projections onto a line, root mean square over random lines (Rabin et al. 2011): pixels, no extractor."""
 import numpy as np
 
-from gen_jax import data, evals
+from gen_jax import core, data, evals
 
 NEEDS = ('x',)
 DIRECTIONS = 256
@@ -17,6 +17,9 @@ def sliced(a_NxD, b_NxD, directions=DIRECTIONS, seed=0) -> float:
 
 
 def make(run, split):
+  """Raises InputError for tokens, whose numbers are no scale."""
+  if run.spec.tokenizer:
+    raise core.InputError(f'sliced_wasserstein is of pixels and points, and {run.config.data.name} is of tokens: leave it out of config.evals')
   flat = lambda draw: data.normalise({'x': draw.x})['x'].reshape(len(draw.x), -1)
   real = flat(evals.real(run, split, NEEDS))
   return lambda state, samples: {'sliced_wasserstein': sliced(flat(samples), real)}

@@ -78,6 +78,12 @@ def make(config, spec) -> core.Family:
     raise core.InputError('sample.guidance and sample.negative lead by labels or captions, and this model knows none (family.condition)')
   if not 1 <= s.steps <= samplers.MOST_STEPS:
     raise core.InputError(f'sample.steps={s.steps} is not in [1, {samplers.MOST_STEPS}], the levels that a schedule has')
+  if s.negative and s.guidance == 1:
+    raise core.InputError('sample.negative is what sample.guidance leads away from: with 1 it leads nowhere')
+  if s.guidance != 1 and not o.drop and not s.negative:
+    raise core.InputError('sample.guidance leads away from what is drawn of nothing, which family.drop=0 never taught: train with family.drop=.1')
+  if not 0 <= s.guidance_from <= s.guidance_to <= 1:
+    raise core.InputError(f'sample.guidance_from={s.guidance_from}, guidance_to={s.guidance_to}: 0 <= from <= to <= 1')
   if not 0 <= o.drop < 1 or not 0 <= s.eta <= 1 or s.churn < 0 or o.deviation <= 0:
     raise core.InputError('family.drop is in [0, 1), sample.eta in [0, 1], sample.churn at least 0, family.deviation above 0')
   if not all(math.isfinite(v) for v in (s.guidance, s.churn, o.deviation)):
@@ -181,7 +187,8 @@ def make(config, spec) -> core.Family:
       _, clean = predict(params, x_N, t_N, condition_N if condition_N is not None else every(nothing))
       if s.guidance != 1:
         _, other = predict(params, x_N, t_N, every(negative))
-        guidance = jnp.where((s.guidance_from <= t) & (t <= s.guidance_to), s.guidance, 1.)
+        within = jnp.minimum(t, 1.)   # a level that churn has raised may lie beyond the first
+        guidance = jnp.where((s.guidance_from <= within) & (within <= s.guidance_to), s.guidance, 1.)
         clean = other + guidance * (clean - other)
       return jnp.clip(clean, -1, 1) if spec.bounded else clean
     return at
@@ -260,13 +267,12 @@ def make(config, spec) -> core.Family:
       return y_B - clean(over(schedule.path(t_B)[0], y_B) * y_B, t_B)
 
     def slope(y_B, level):
-      along = lambda v_B: jax.jvp(lambda y_B: velocity(y_B, level), (y_B,), (v_B,))
+      v_B, back = jax.vjp(lambda y_B: velocity(y_B, level), y_B)   # e J e either way, and networks.dot_general has no forward mode
+      along = lambda e_B: (back(e_B)[0] * e_B).reshape(len(y_B), -1).sum(-1)
       if size > EXACT:
-        v_B, moved = along(probe)
-        return v_B, (probe * moved).reshape(len(y_B), -1).sum(-1)
+        return v_B, along(probe)
       basis = jnp.eye(size).reshape(size, 1, *spec.shape)
-      diagonal = jax.lax.map(lambda e: (along(jnp.broadcast_to(e, y_B.shape))[1] * e).reshape(len(y_B), -1).sum(-1), basis)
-      return velocity(y_B, level), diagonal.sum(0)
+      return v_B, jax.lax.map(lambda e: along(jnp.broadcast_to(e, y_B.shape)), basis).sum(0)
 
     def step(carry, level):   # Runge and Kutta's, of fourth order
       y, log_det = carry

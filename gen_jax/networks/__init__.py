@@ -96,12 +96,15 @@ class Context(nn.Module):
 
 
 class Caption(nn.Module):
-  """[B, L] numbers of words (modalities.text) -> [B, 128]: the sum of what each one means where it stands, over the root of how many; 0 of none."""
+  """[B, L] numbers of words (modalities.text) -> [B, 128]: the sum of what each one means where it stands, over the root of how many; 0 of none.
+
+  Training captions have every word of the vocabulary and no other, so that of an unknown one nothing was learnt: it counts as none.
+  """
   words: int
 
   @nn.compact
   def __call__(self, words_BxL):
-    there_BxLx1 = (words_BxL != text.NOTHING)[..., None]
+    there_BxLx1 = (words_BxL >= text.FIRST)[..., None]
     place_LxE = self.param('place', nn.initializers.normal(.02), (words_BxL.shape[1], 128))
     h_BxLxE = nn.Embed(self.words + text.FIRST, 128)(words_BxL) + place_LxE[None]
     h_BxLxE = nn.Dense(128)(nn.silu(nn.Dense(256)(h_BxLxE)))

@@ -8,21 +8,23 @@ def normal(seed, n=1000):
 
 
 def test_copies_of_the_training_set():
-  train, held_out = normal(0), normal(1)
-  for copies in (train, train[::-1] + 1e-3 * normal(2)):
+  train, held_out, fresh = normal(0, 5000), normal(1), normal(2)
+  for copies in (train[:1000], train[:1000] + 1e-3 * normal(3)):
     found = memorisation.copied(copies, train, held_out)
-    assert found['nearer_to_train'] == 1. and found['distance_ratio'] > 100
-  assert memorisation.copied(held_out, train, held_out)['nearer_to_train'] == 0.
+    assert found['nearer_to_train'] == 1. and found['copies'] == 1. and found['distance_ratio'] > 50
+  tenth = np.concatenate([train[:100], fresh[:900]])   # of five thousand any may be the one that is copied
+  found = memorisation.copied(tenth, train, held_out)
+  assert abs(found['nearer_to_train'] - .55) < .04 and abs(found['copies'] - .1 - .01) < .012
 
 
 def test_samples_that_know_nothing_by_heart():
   for i in range(3):
-    found = memorisation.copied(normal((2, i)), normal((0, i)), normal((1, i)))
-    share = found['nearer_to_train']
-    error = (share * (1 - share) / 1000)**.5
-    # The two sets are the same for all samples, and so have an error of their own.
-    assert abs(share - .5) < 3 * 2**.5 * error and abs(found['distance_ratio'] - 1) < .05
-  assert memorisation.copied(normal(0), normal(1), normal(1))['nearer_to_train'] == .5   # ties are shared
+    found = memorisation.copied(normal((2, i)), normal((0, i), 5000), normal((1, i)))
+    error = (1 / 12 * (1 / 1000 + 1 / 1000))**.5   # of the Mann-Whitney statistic
+    assert abs(found['nearer_to_train'] - .5) < 3 * error and abs(found['distance_ratio'] - 1) < .05 and found['copies'] < .03
+  assert memorisation.copied(normal(0), normal(1), normal(0))['nearer_to_train'] == .5   # ties are shared
+  far = memorisation.copied(normal(2) + 3, normal(0, 5000), normal(1))
+  assert far['nearer_to_train'] < .1 and far['distance_ratio'] < 1 and far['copies'] == 0
 
 
 def test_duplicates():

@@ -129,11 +129,13 @@ def lead(made, **sample):
 def test_guidance_extrapolates_between_the_label_and_none(monkeypatch):
   made = {}
   for name, sample in {'none': {}, 'plain': dict(guidance=1.), 'more': dict(guidance=3.), 'off': dict(guidance=0.),
-                       'outside': dict(guidance=3., guidance_to=.5), 'away': dict(guidance=3., negative='2')}.items():
+                       'outside': dict(guidance=3., guidance_to=.5), 'within': dict(guidance=3., guidance_from=1.),
+                       'away': dict(guidance=3., negative='2')}.items():
     made[name] = lead(game(monkeypatch, 1, 3, dict(sample, steps=1), condition=True, objective='data'))
   np.testing.assert_allclose(made['plain'], made['none'])
   np.testing.assert_allclose(made['more'], made['off'] + 3 * (made['plain'] - made['off']), rtol=1e-5)
   np.testing.assert_allclose(made['outside'], made['plain'])   # the one step is at t = 1
+  np.testing.assert_allclose(made['within'], made['more'])
   np.testing.assert_allclose(made['away'][:2], made['plain'][:2], rtol=1e-5)
   assert (jnp.abs(made['away'][2:] - made['plain'][2:]) > .1).all()
 
@@ -204,6 +206,13 @@ def test_a_variation_is_as_near_as_it_is_weak(monkeypatch):
   assert far[0] < .05 < far[1] < far[2]
 
 
+@pytest.mark.parametrize('sample, options, what', [
+    (dict(negative='1'), {}, 'leads nowhere'), (dict(guidance=2.), dict(drop=0.), 'never taught')], ids=str)
+def test_what_is_refused_of_guidance(monkeypatch, sample, options, what):
+  with pytest.raises(core.InputError, match=what):
+    game(monkeypatch, 1, 3, sample, condition=True, **options)
+
+
 def test_encode_is_undone_by_decode(monkeypatch):
   made = game(monkeypatch, 2, schedule='cosine', sample=dict(steps=60))
   batch, state = examples(5, 2), start(made)
@@ -216,6 +225,7 @@ def test_encode_is_undone_by_decode(monkeypatch):
     (dict(guidance=2.), {}, 'guidance'), (dict(negative='0'), {}, 'negative'), (dict(steps=1001), {}, '1000'), (dict(steps=0), {}, 'steps'),
     (dict(sampler='huen'), {}, 'heun'), (dict(eta=2.), {}, 'eta'), ({}, dict(schedule='cosin'), 'cosine'), ({}, dict(objective='x'), 'velocity'),
     ({}, dict(condition=True), 'labels'), ({}, dict(consistency=3), 'edm'), ({}, dict(weight='snr'), 'min_snr'),
+    (dict(guidance_from=.9, guidance_to=.1), {}, 'from <= to'), (dict(guidance_from=math.nan), {}, 'from <= to'),
     (dict(edit='vary'), {}, 'is of pixels'), (dict(strength=0.), {}, 'strength')], ids=str)
 def test_what_is_refused(monkeypatch, sample, options, what):
   with pytest.raises(core.InputError, match=what):

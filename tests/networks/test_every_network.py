@@ -8,7 +8,8 @@ import pytest
 from ml_collections import ConfigDict
 from toys import weights
 
-from gen_jax import config, core, data
+from gen_jax import config, core, data, run
+from gen_jax import networks as every
 
 NETWORKS = sorted(path.stem for path in pathlib.Path(core.__file__).parent.glob('networks/[a-z]*.py'))
 of_each_network = pytest.mark.parametrize('network', NETWORKS)
@@ -58,6 +59,27 @@ def test_what_is_no_image_is_refused_or_made(network):
     for net, given, channels in parts:
       out = jax.eval_shape(net.init_with_output, jax.random.key(0), *given)[0]
       assert not channels or out.shape == (3, *shape[:-1], channels)
+
+
+@pytest.mark.parametrize('network', ['mlp', 'unet', 'dit'])
+def test_the_flow_of_a_denoiser_has_a_likelihood(network):
+  """Its divergence is had of every network, whatever its layers' derivatives are."""
+  c = config.base('mnist', 'diffusion', network, model={})
+  c.mesh = 'data=1'
+  c.network.width = 8
+  c.family.update(ode_steps=2, score_draws=2)
+  game = run.build(c, data.Spec((8, 8, 1)))
+  batch = {'x': np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 1)).astype(np.float32)}
+  found = jax.jit(game.family.score)(run.initial(game), batch, core.per_example(jax.random.key(0), jnp.arange(2)))
+  assert found['ode_8bit'].shape == (2,) and jnp.isfinite(found['ode_8bit']).all()
+
+
+def test_an_unknown_word_counts_as_none():
+  words_BxL = jnp.array([[2, 1, 3, 0], [2, 0, 3, 0], [1, 1, 0, 0], [0, 0, 0, 0]])
+  caption = every.Caption(3)
+  out_BxE = caption.apply(weights(caption.init, jax.random.key(0), words_BxL), words_BxL)
+  np.testing.assert_array_equal(out_BxE[0], out_BxE[1])
+  assert jnp.abs(out_BxE[0]).max() > 0 and not out_BxE[2:].any()
 
 
 @of_each_network
