@@ -27,6 +27,7 @@ DEFAULTS = dict(
 def check(o):
   """Raises InputError for options out of range."""
   for name, fine, says in (('temperature', o.temperature >= 0, 'at least 0'), ('top_p', 0 < o.top_p <= 1, 'in (0, 1]'),
+                           ('top_k', o.top_k >= 0, 'at least 0'),
                            ('tokens', o.tokens >= 0, 'at least 0'), ('beams', o.beams >= 1, 'at least 1'),
                            ('min_p', 0 <= o.min_p <= 1, 'in [0, 1]'), ('repetition', o.repetition >= 1, 'at least 1')):
     if not fine:

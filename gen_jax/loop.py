@@ -164,19 +164,20 @@ def _train(config, workdir, force, held):
 def _open(config, workdir, force, held) -> list[str]:
   """Makes the workdir, or checks that it is this run's, and locks it until `held` closes; returns in what the configs differ.
 
-  More steps are the same run for longer, unless a learning rate falls over them.
+  More steps are the same run for longer, unless something falls over them.
   """
   changed = []
   if (workdir / 'config.json').exists():
     old, new = configs.plain(configs.load(workdir / 'config.json')), configs.plain(config)
     changed = configs.differences(old, new)
-    # Over the steps a consistency model's target comes nearer, too.
-    falls = any(role['schedule'] != 'constant' for role in new['roles'].values()) or new['family'].get('consistency')
+    # Over the steps a consistency model's target comes nearer, too, and RelGAN's temperature falls.
+    falls = (any(role['schedule'] != 'constant' for role in new['roles'].values()) or new['family'].get('consistency')
+             or new['family'].get('game') == 'relgan')
     if old['steps'] < new['steps'] and not falls:
       changed = [c for c in changed if not c.startswith('steps:')]
     if changed and not force:
-      raise core.InputError(f'{workdir} belongs to another config ({"; ".join(changed)}): resuming may extend steps under constant learning rates, '
-                            'and nothing else; take another workdir, or --force to go on with the new config')
+      raise core.InputError(f'{workdir} belongs to another config ({"; ".join(changed)}): resuming may extend steps where nothing falls '
+                            'over them (a learning rate, a temperature), nothing else; take another workdir, or --force to go on with the new config')
   try:
     for path in (workdir, workdir / 'checkpoints', workdir / 'samples'):
       path.mkdir(parents=True, exist_ok=True)

@@ -39,9 +39,9 @@ def cross_entropy(logits_BxC, labels_B, smoothing=0.):
 
 
 def of_text(logits_BxLxV, next_BxL, there_BxL):
-  """How well the tokens that are there are told: {'log_likelihood': their log p together, in nats, 'nats_per_token': the mean}, [B] each."""
+  """How well the tokens that are there are told: {'log_likelihood': their log p together, in nats, 'tokens': how many there are}, [B] each."""
   nats_BxL = optax.softmax_cross_entropy_with_integer_labels(logits_BxLxV, next_BxL) * there_BxL
-  return {'log_likelihood': -nats_BxL.sum(-1), 'nats_per_token': nats_BxL.sum(-1) / jnp.maximum(there_BxL.sum(-1), 1)}
+  return {'log_likelihood': -nats_BxL.sum(-1), 'tokens': there_BxL.sum(-1)}
 
 
 # Log-likelihoods log p(x | decoder's output), summed over the axes of an example; x in [-1, 1]. `channels` outputs a value of x, the last axis.

@@ -10,7 +10,7 @@ from gen_jax import log
 
 # Of a metric's name without its extractor. What is in neither table has no better and no worse: no value of it is set in bold.
 LOWER = re.compile(r'fid|fid_infinity(/.*)?|kid|sliced_wasserstein|(modes|classes)/kl|harmony/(pitch_classes|intervals)/samples'
-                   r'|score/(bits_per_dim(_\w+)?|nats_per_token)/(test|validation)')
+                   r'|score/(bits_per_dim(_\w+)?|nats_per_token|perplexity|bits_per_character)/(test|validation)')
 HIGHER = re.compile(r'prdc/.*|inception_score|score/(elbo|iwae_\d+|log_likelihood|reconstruction|accuracy)(_\w+)?/(test|validation)|agreement/samples'
                     r'|cas/(samples|augmented_.*)|(modes|classes)/covered|modes/high_quality|answers/.*|classification/.*')
 ARROWS = '↑ ↓ say which way is better, where that is known.'

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from processes import ROOT, SMALL, edit, finish, start
 
+from configs import oracle_relgan
 from gen_jax import blind, checkpoint, cli, core, data, evaluate, manifest, replay, run, sample, train
 from gen_jax import config as configs
 from gen_jax.data import mnist
@@ -104,6 +105,13 @@ def test_another_config_is_refused(fails, workdir, capsys):
   config['roles']['generator']['schedule'] = 'cosine'
   (workdir / 'config.json').write_text(json.dumps(config))
   assert 'steps: 24 -> 48' in fails(train.main, *flags[:-1], '--config.steps=48', cosine)
+
+
+def test_what_falls_over_the_steps_is_not_extended(fails, tmp_path):
+  config = configs.variant(oracle_relgan.get_config(), 'smoke')
+  configs.save(config, tmp_path / 'config.json')
+  flags = ('--config=configs/oracle_relgan.py:smoke', f'--workdir={tmp_path}', f'--config.steps={2 * config.steps}')
+  assert f'steps: {config.steps} -> {2 * config.steps}' in fails(train.main, *flags)
 
 
 def test_two_runs_do_not_share_a_workdir(fails, workdir):

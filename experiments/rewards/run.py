@@ -36,7 +36,8 @@ def one(row, seed, options) -> dict:
     values = [r[name] for r in rows if name in r]
     found[name.split('/')[1]] = [float(np.mean(part)) for part in (values[:1], values[-SHOWN // LOGGED:])]
   for what, trained in (('before', reference), ('after', workdir)):
-    study.verb('evaluate', f'--workdir={trained}', '--config.evals=score,distinct', '--config.eval_examples=500', f'--out={workdir}/{what}')
+    study.verb('evaluate', f'--workdir={trained}', '--split=validation', '--config.evals=score,distinct',
+               '--config.eval_examples=500', f'--out={workdir}/{what}')
     metrics = study.metrics(workdir / what)
     found[what] = {'nats': metrics['score/nats_per_token/validation'], 'pairs': metrics['distinct/2/samples']}
   if seed == 0:

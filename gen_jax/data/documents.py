@@ -18,13 +18,14 @@ DEFAULTS = dict(
     turns=False,                # each line of a document is a turn: what answers the line before it is told, and the other lines are given
     tokenizer='characters',     # as in data/text.py
     vocabulary=4096,
-    length=129,                 # tokens of a document with its beginning and its end; a longer one loses its end, or its last turns, and
-                                # where not even two have room, the end of the longer of these
+    length=129,                 # tokens of a document with its beginning and its end; a longer one loses its end, and then has none, or its last
+                                # turns, and where not even two have room, the end of the longer of these
 )
 
 
 def make(options, split) -> data.Source:
-  """Tokens uint16 [n, length], END first, NOTHING behind the end, and with data.labels the classes [n], in the order of their names.
+  """Tokens uint16 [n, length], END first and, of what was not cut, last, NOTHING behind, and with data.labels the classes [n], in the order of their
+  names.
 
   Raises InputError where there are no documents, or of labels fewer than two classes, and for options that do not go together.
   """
@@ -44,15 +45,15 @@ def make(options, split) -> data.Source:
       tokens.pop()
     room = options.length - 1 - len(tokens)
     longest = next(n for n in range(options.length, -1, -1) if sum(min(len(turn), n) for turn in tokens) <= room)
-    tokens = [turn[:longest] for turn in tokens]
-    parts = [part for turn in tokens for part in (turn, line)]
-    whole = np.concatenate([[text.END], *parts[:-1], [text.END]])
+    parts = [part for turn in tokens for part in (turn[:longest], line)]
+    # What was cut does not end there, and is not taught to.
+    whole = np.concatenate([[text.END], *parts[:-1], [] if len(tokens[-1]) > longest else [text.END]])
     row[:len(whole)] = whole
   spec = data.Spec((options.length,), len(names), False, modality='text', tokenizer=tokenizer, names=tuple(names),
                    between_turns=int(line[0]) if options.turns else 0)
   made = data.from_arrays(x, [label for _, label in of[split]] if names else None, spec)
   every = [label for part in of.values() for _, label in part]
-  read = f'{checksum} {names} {every} {options.between, options.turns, options.length}'
+  read = f'{checksum} {names} {every} {options.between, options.turns, options.length} without an end where cut'
   return made._replace(checksum=hashlib.sha256(read.encode()).hexdigest())
 
 

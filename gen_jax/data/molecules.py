@@ -1,7 +1,8 @@
 """Molecules as SMILES: the drug-like ones of MOSES (Polykovskiy et al. 2020, https://arxiv.org/abs/1811.12823), or those of a file.
 
 MOSES has 1,584,663 to train and 176,074 to test with.
-Of MOSES the last 10,000 training molecules are the validation split; of a file the last tenth, half of it, and the other half to test with.
+Of MOSES the last 10,000 training molecules are the validation split; of a file a tenth, and another to test with, by a hash of the molecule: however
+spelled, it is in one split.
 """
 import gzip
 import hashlib
@@ -16,7 +17,7 @@ DEFAULTS = dict(
     path='',                    # of a file of SMILES, one a line; '': MOSES
     length=0,                   # tokens, padded; 0: as the longest molecule needs
 )
-VALIDATION, HELD_OUT = 10_000, .1
+VALIDATION = 10_000
 FILES = ('train.csv.gz', 'test.csv.gz')   # of MOSES
 
 
@@ -65,10 +66,14 @@ def _own(path) -> tuple[dict[str, list[str]], str]:
     raise core.InputError(f'{path} can not be read: {e.strerror}') from None
   except UnicodeDecodeError as e:
     raise core.InputError(f'{path} is not of SMILES: byte {e.start} is no ASCII') from None
-  broken = next((i for i, found in enumerate(molecule.parsed(said)) if found is None), None)
+  found = molecule.parsed(said)
+  broken = next((i for i, one in enumerate(found) if one is None), None)
   if broken is not None:
     raise core.InputError(f'{path}: {said[broken]!r} is no molecule (of {len(said):,} SMILES number {broken + 1})')
-  edges = [int((1 - HELD_OUT) * len(said)), int((1 - HELD_OUT / 2) * len(said))]
-  if not 0 < edges[0] < edges[1] < len(said):
+  parts, canonical = {name: [] for name in data.SPLITS}, molecule.chemistry().MolToSmiles
+  for spelled, one in zip(said, found):
+    part = int(hashlib.sha256(canonical(one).encode()).hexdigest()[:8], 16) % 10
+    parts[{0: 'test', 1: 'validation'}.get(part, 'train')].append(spelled)
+  if not all(parts.values()):
     raise core.InputError(f'{path} holds {len(said)} molecules, too few to hold some out')
-  return {'train': said[:edges[0]], 'validation': said[edges[0]:edges[1]], 'test': said[edges[1]:]}, hashlib.sha256(raw).hexdigest()
+  return parts, hashlib.sha256(raw + b'by molecule').hexdigest()

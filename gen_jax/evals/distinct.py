@@ -1,6 +1,6 @@
 """Of all words, pairs and triples of words in the samples, how many differ (Li et al. 2016, https://arxiv.org/abs/1510.03055); beside held-out text.
 
-It falls with the amount of text, so samples and held-out text are as many windows of one length.
+Words are modalities.text.words. It falls with the amount of text, so samples and held-out text are as many windows of one length.
 """
 import itertools
 
@@ -25,6 +25,6 @@ def distinct(said: list[str]) -> dict[int, float]:
   """{n: the part of all n-grams of words that differ}; 0 where there are none."""
   found = {}
   for n in (1, 2, 3):
-    grams = list(itertools.chain.from_iterable(zip(*(one.split()[i:] for i in range(n))) for one in said))
+    grams = list(itertools.chain.from_iterable(zip(*(text.words(one)[i:] for i in range(n))) for one in said))
     found[n] = len(set(grams)) / max(1, len(grams))
   return found

@@ -1,13 +1,17 @@
 """The family's own per-example scores (bounds on the log-likelihood, accuracies, the discriminator's verdict), on held-out, training and generated
 examples.
 
-What a model knows by heart is the difference of the first two; what a discriminator tells from real, that of the last two.
+What a model knows by heart is the difference of the first two; what a discriminator tells from real, that of the last two. Where examples are told
+token by token, the nats of all over the tokens of all, for examples differ in length; its exponential, the perplexity; of text, bits per character.
 """
+import math
+
 import jax
 import numpy as np
 
 from gen_jax import core, data, evals
 from gen_jax import run as runs
+from gen_jax.modalities import text
 
 NEEDS = ('x',)
 WITHOUT_SAMPLES = True   # of real examples all the same
@@ -26,7 +30,22 @@ def make(run, split):
     for name, draw in {**batches, **({'samples': samples} if samples and not run.spec.paired else {})}.items():
       batch = data.normalise({'x': draw.x, **({} if draw.condition is None else {'condition': draw.condition})})
       scores = call(state, core.fold(jax.random.key(0), 'score'), len(draw.x), batch)
+      if 'tokens' in scores:
+        nats, error = ratio(-scores['log_likelihood'], tokens_N := scores.pop('tokens'))
+        found |= {f'nats_per_token/{name}': (nats, error), f'perplexity/{name}': (math.exp(nats), math.exp(nats) * error)}
+        if run.spec.modality == 'text' and not run.spec.between_turns:   # of dialogues some characters are given
+          said = text.texts(np.where(draw.x == text.END, text.NOTHING, draw.x)[:, 1:], run.spec.tokenizer)
+          characters = ratio(-scores['log_likelihood'], np.array([len(one) for one in said]))
+          found[f'bits_per_character/{name}'] = tuple(v / math.log(2) for v in characters)
       for key, values in scores.items():
         found[f'{key}/{name}'] = float(np.mean(values, dtype=np.float64)), float(np.std(values, dtype=np.float64) / len(values)**.5)
     return found
   return evaluate
+
+
+def ratio(a_N, b_N) -> tuple[float, float]:
+  """(sum of a / sum of b, its standard error over examples); nan where b is 0."""
+  a, b = np.asarray(a_N, np.float64), np.asarray(b_N, np.float64)
+  if not b.sum():
+    return math.nan, math.nan
+  return float(a.sum() / b.sum()), float(np.std(a - b * a.sum() / b.sum()) / (b.mean() * len(a)**.5))

@@ -99,7 +99,7 @@ def make(config, spec) -> core.Family:
     return mean(nats_BxL), core.Aux({'accuracy': mean(logits_BxLxV.argmax(-1) == next_BxL)}, weight_B=count_B)
 
   def score(state, batch, keys_B):
-    """log p of the tokens after the first, in nats, and the mean a token, or bits per dimension of an image's 256 levels."""
+    """log p of the tokens after the first, in nats, and how many, or bits per dimension of an image's 256 levels."""
     logits_BxLxV, next_BxL, there_BxL = told(state.averaged('model'), tokens(batch, keys_B))
     if spec.tokenizer:
       return losses.of_text(logits_BxLxV, next_BxL, there_BxL)

@@ -15,8 +15,8 @@ RULE = '\n' + '-' * 40 + '\n'       # between the texts of a file
 
 
 def words(caption: str) -> list[str]:
-  """Lower-cased letters and digits, without what is between them."""
-  return re.findall(r'[^\W_]+', caption.lower())
+  """Lower-cased runs of letters and digits, of Chinese each character, without what is between them."""
+  return re.findall(r'[\u4e00-\u9fff]|[^\W_\u4e00-\u9fff]+', caption.lower())
 
 
 def vocabulary(captions) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Texts of so many words: -|words - target| / target, 0 at best."""
+"""Texts of so many words (modalities.text.words): -|words - target| / target, 0 at best."""
 import numpy as np
 
 from gen_jax import core
@@ -12,4 +12,4 @@ def make(options, spec):
     raise core.InputError('reward.name=length is of text')
   if options.target < 1:
     raise core.InputError(f'reward.target={options.target}: at least 1 word')
-  return lambda x_NxL: np.array([-abs(len(said.split()) - options.target) / options.target for said in text.texts(x_NxL, spec.tokenizer)])
+  return lambda x_NxL: np.array([-abs(len(text.words(said)) - options.target) / options.target for said in text.texts(x_NxL, spec.tokenizer)])

@@ -11,7 +11,7 @@ def lora(family: core.Family, rank: int) -> core.Family:
   """The family whose parameters are adapters: of each matrix W in its roles but embeddings, {'a': [in, rank], 'b': [rank, out]}, and W + a b is used.
 
   W, the parameters by role, lies in state.frozen['base'] and is never trained. b starts at zero: before the first step the family is the trained one.
-  Raises InputError outside the other transformations, and for a rank below 1.
+  Raises InputError outside the other transformations, for a rank below 1, and of a family with variables.
   """
   if family.seeds or family.mesh:
     raise core.InputError('lora goes inside accumulated, seeds and devices')
@@ -20,6 +20,8 @@ def lora(family: core.Family, rank: int) -> core.Family:
 
   def init(key, batch):
     params, variables, frozen = family.init(key, batch)
+    if jax.tree.leaves(variables):
+      raise core.InputError('adapters are of parameters alone, and this family keeps more of a run (codes, moments): use config.init_from')
 
     def adapters(name):
       found = {}

@@ -21,8 +21,8 @@ METHODS = ('reinforce', 'grpo', 'dpo')
 
 
 def rewarded(family: core.Family, draw, reward, options) -> core.Family:
-  """draw: as family.sample, from the very distribution that family.score tells; reward: x_N -> [N] on the host; options: rewards.DEFAULTS.
-  state.frozen['reference'] holds the reference's parameters by role.
+  """draw: as family.sample, from the distribution that family.score tells, but for tokens that are never drawn; reward: x_N -> [N] on the host;
+  options: rewards.DEFAULTS. state.frozen['reference'] holds the reference's parameters by role.
 
   Its variables are {'of': the family's, 'kl': the cost of a nat}. Raises InputError for a family that does not fit, and for options out of range.
   """
@@ -35,6 +35,8 @@ def rewarded(family: core.Family, draw, reward, options) -> core.Family:
                            ('prompt', o.prompt >= 0, 'at least 0'), ('kl_target', o.kl_target >= 0, 'at least 0')):
     if not fine:
       raise core.InputError(f'reward.{name}={o[name]}: must be {says}')
+  if not o.kl and (o.method == 'dpo' or o.kl_target):
+    raise core.InputError('reward.kl=0 holds reward.method=dpo and reward.kl_target at nothing: both multiply it')
   (name, role), = family.roles.items()
   G = o.group
 

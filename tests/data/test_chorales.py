@@ -55,6 +55,20 @@ def test_held_out_windows_tell_every_token_once():
       np.testing.assert_array_equal(told[a:b], [text.END, *np.ravel(pieces[split][tuple(np.diff(told[a + 1:a + 17:4]))]), text.END])
 
 
+def test_passing_and_repeated_notes_are_of_one_tune():
+  def piece(*soprano):   # a quarter note each, of notes as long
+    grid = np.full((4 * len(soprano), 4), music.HOLD)
+    for i, beat in enumerate(soprano):
+      grid[4 * i:4 * i + 4:4 // len(beat), 0] = music.PITCH + np.array(beat)
+    grid[0, 1:] = music.PITCH + 50
+    return chorales.split_of(music.from_grid(grid))
+  rng = np.random.default_rng(0)
+  plain = [[(70 + int(step),) for step in np.cumsum(rng.choice([-2, -1, 1, 2], 12))] for _ in range(30)]
+  found = [piece(*one) for one in plain]
+  assert len(set(found)) == 3
+  assert found == [piece(one[0], one[0], (*one[1], one[1][0] + 1), *one[2:9], (60,)) for one in plain]
+
+
 def test_training_windows_begin_every_stride_and_reach_the_end():
   made = make(stride=2)
   x = made.take(np.arange(made.size))['x'].astype(int)

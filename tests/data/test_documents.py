@@ -66,10 +66,13 @@ def test_what_is_too_long_loses_its_last_turns_then_the_longest_its_end(tmp_path
   (tmp_path / 'x.txt').write_text('\n\n'.join(f'{i}bcdefgh\nij\nk' for i in range(10)))
   found = every(path=str(tmp_path), turns=True, between='\n\n', length=length, tokenizer='bytes')
   assert {re.sub('^[0-9]', 'a', one) for _, one, _ in found} == {said} and len(found) == 10
+  x = make(path=str(tmp_path), turns=True, between='\n\n', length=length, tokenizer='bytes').arrays['x']
+  assert ((x[:, 1:] == text.END).sum(1) == said.endswith(('j', 'k'))).all()   # a turn that was cut does not end there
 
 
 def test_a_longer_text_loses_its_end(classes):
   assert {len(said) for _, said, _ in every(path=classes, labels=True, length=5, tokenizer='bytes')} == {3}
+  assert (make(path=classes, labels=True, length=5, tokenizer='bytes').arrays['x'][:, 1:] != text.END).all()
 
 
 @pytest.mark.parametrize('options, said', [

@@ -10,7 +10,7 @@ from gen_jax import core
 from gen_jax import data as sources
 from gen_jax.modalities import molecule, text
 
-OWN = ['CCO', 'c1ccccc1', 'CC(=O)Oc1ccccc1C(=O)O', 'N#N'] * 10
+OWN = ['CCO', 'OCC', 'c1ccccc1', 'CC(=O)Oc1ccccc1C(=O)O', 'N#N', *('C' * n for n in range(2, 30))]
 
 
 @pytest.fixture
@@ -41,10 +41,12 @@ def test_moses(make, moses):
 def test_a_file(make, tmp_path):
   (tmp_path / 'own.smi').write_text(''.join(f'{one} name {i}\n' for i, one in enumerate(OWN)) + '\n')
   made = [make('molecules', split, path=str(tmp_path / 'own.smi')) for split in ('train', 'validation', 'test')]
-  assert sum(map(read, made), []) == OWN and [source.size for source in made] == [36, 2, 2]
+  parts = [read(source) for source in made]
+  assert sorted(sum(parts, [])) == sorted(OWN) and len(parts[0]) > 20 and all(parts)
+  assert any({'CCO', 'OCC'} <= set(part) for part in parts)   # one molecule, spelled in two ways
   assert len({source.spec for source in made}) == 1
   molecule.save(tmp_path / 'x.smi', made[0].take(np.arange(3))['x'], 10, made[0].spec.tokenizer)
-  assert (tmp_path / 'x.smi').read_text().split() == OWN[:3]
+  assert (tmp_path / 'x.smi').read_text().split() == parts[0][:3]
   picture = Image.open(io.BytesIO(molecule.drawn(['C(', *OWN[:6]])))
   assert picture.size == (900, 360) and np.asarray(picture).std() > 1
   assert np.asarray(Image.open(io.BytesIO(molecule.drawn(['C('])))).std() == 0
@@ -52,7 +54,8 @@ def test_a_file(make, tmp_path):
 
 @pytest.mark.parametrize('content, options, said', [
     (b'CCO\nC(\n', {}, r"'C\(' is no molecule \(of 2 SMILES number 2\)"), ('CCO\n\xfc'.encode(), {}, 'byte 4 is no ASCII'),
-    (b'', {}, 'holds 0 molecules'), (b'CCO\n' * 40, dict(length=4), 'the longest molecule needs 5'), (None, {}, 'can not be read')])
+    (b'', {}, 'holds 0 molecules'), (b'CCO\n' * 40, {}, 'too few to hold some out'),
+    ('\n'.join(OWN).encode(), dict(length=4), 'the longest molecule needs 31'), (None, {}, 'can not be read')])
 def test_what_is_refused(make, tmp_path, content, options, said):
   path = tmp_path / 'x.smi'
   if content is not None:

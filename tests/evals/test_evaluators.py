@@ -9,6 +9,7 @@ import pytest
 from ml_collections import ConfigDict
 from scipy.io import savemat
 
+from configs import emoji_text
 from gen_jax import checkpoint, config, core, data, evals, extractors, manifest, run
 from gen_jax.data import mnist
 from gen_jax.evals import cas
@@ -210,6 +211,20 @@ def test_few_examples_if_asked_for():
 def test_the_training_split_is_not_held_out(name, ruler):
   with pytest.raises(core.InputError, match='--split=test'):
     evals.make(build(name, extractor=ruler), 'train')
+
+
+def test_tokens_have_no_distance():
+  with pytest.raises(core.InputError, match='is of pixels and points'):
+    evals.make(build('sliced_wasserstein', 'text'))
+
+
+def test_captions_are_asked_for(monkeypatch):
+  c = config.variant(emoji_text.get_config(), 'smoke')
+  c.mesh, words = 'data=1', np.array([[2, 3], [4, 0]], np.int32)
+  game = run.build(c, data.Spec((8, 8, 3), words=('blue', 'green', 'red'), length=2))
+  monkeypatch.setattr(run, 'held_out', lambda *_: {'x': None, 'condition': words})
+  n, condition = evals.asked(game, 'test')
+  assert n == 2 and condition is words
 
 
 def test_labels_that_nobody_reads(measured):

@@ -16,6 +16,7 @@ def test_distinct_words_pairs_and_triples():
   found = distinct.distinct(['a b a b', 'a b c', 'd'])
   assert found == {1: 4 / 8, 2: 3 / 5, 3: 3 / 3}   # pairs: ab ba ab ab bc; triples: aba bab abc
   assert distinct.distinct(['', 'a']) == {1: 1, 2: 0, 3: 0}
+  assert distinct.distinct(['春眠，', '眠 a']) == {1: 3 / 4, 2: 2 / 2, 3: 0}   # of Chinese a word is a character
 
 
 @pytest.mark.parametrize('said, length', [('xxfoxx', 3), ('the end', 7), ('', 0), ('?', 0), ('foe end', 5)])

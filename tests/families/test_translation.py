@@ -120,3 +120,12 @@ def test_the_score_of_the_truth_and_of_what_is_off_by_a_tenth(monkeypatch):
 def test_what_is_refused(spec, options, said):
   with pytest.raises(core.InputError, match=said):
     make(spec=spec, **options)
+
+
+def test_what_is_mixed_is_not_learnt_from_as_pairs():
+  c = config.base('emoji', 'translation', 'mlp', discriminator={}, generator={})
+  c.data.update(other='twitter', unpaired=True)
+  translation.make(c, SPEC)
+  c.family.cycle = 0.
+  with pytest.raises(core.InputError, match='learns from pairs'):
+    translation.make(c, SPEC)

@@ -82,3 +82,6 @@ def test_what_is_refused(base):
     lora(plain._replace(seeds=2), 2)
   with pytest.raises(core.InputError, match='lora_rank=0: must'):
     lora(plain, 0)
+  codes = lora(plain._replace(init=lambda key, batch: ({'model': {}}, {'model': {'code': jnp.ones(3)}}, {})), 2)
+  with pytest.raises(core.InputError, match='keeps more of a run'):
+    codes.init(jax.random.key(0), {})

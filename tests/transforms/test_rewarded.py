@@ -151,7 +151,9 @@ def test_a_run_stays_by_its_reference(story, reference, tmp_path):
 
 @pytest.mark.parametrize('options, said', [
     ({}, 'needs config.frozen.reference=WORKDIR'), (dict(method='ppo'), 'reward.method=ppo: must be reinforce, grpo, dpo'),
-    (dict(group=1), 'at least 2'), (dict(kl=-1.), 'reward.kl=-1.0: must be'), (dict(prompt=-1), 'reward.prompt=-1: must be'),
+    (dict(group=1), 'at least 2'), (dict(kl=-1.), 'reward.kl=-1.0: must be'),
+    (dict(kl=0., method='dpo'), 'reward.kl=0 holds'), (dict(kl=0., kl_target=1.), 'reward.kl=0 holds'),
+    (dict(prompt=-1), 'reward.prompt=-1: must be'),
     (dict(target=0), 'reward.target=0'), (dict(prompt=9), 'reward.prompt=9 is of texts of more')])
 def test_what_is_refused(story, reference, options, said):
   near = dict(init_from=reference, reference=reference, changes=options) if options else {}
