@@ -13,5 +13,5 @@ def get_config(arg=''):
   config = base('documents', 'autoregressive', 'transformer', model=dict(optimizer='adamw', learning_rate=1e-3, b2=.99, weight_decay=.1, clip=1.,
                                                                          schedule='cosine', warmup=100))
   config.update(steps=3000, batch_size=32, log_every=100, sample_every=1000, checkpoint_every=1000, sample_rows=4, sample_columns=1, evals='score')
-  config.data.update(path='poems', between='\n\n', length=65)
+  config.data.update(path='poems', between='\n\n', length=69)   # four couplets of seven syllables have 67 characters
   return variant(config, arg)

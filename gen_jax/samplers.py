@@ -84,12 +84,15 @@ SAMPLERS = {f.__name__: f for f in (ddim, euler, ddpm, heun, midpoint, dpm2m, co
 
 
 def backwards(predict, schedule, x_N, options):
-  """From data at t = 0 to noise along the ODE, by Heun's method in options.steps steps."""
-  times_T = jnp.linspace(0., 1., options['steps'] + 1)
+  """From data, taken for what is seen at the level from which `run` tells it, to noise along the ODE, by Heun's method.
+
+  Not from t = 0, where the noise that a clean x leaves is its error over a sigma of nearly none.
+  """
+  times_T = jnp.linspace(0., 1., options['steps'] + 1)[1:]
 
   def body(x_N, i):
     return heun(predict, schedule, x_N, None, times_T[i], times_T[i + 1], None, {'churn': 0})[0], None
-  return jax.lax.scan(body, x_N, jnp.arange(options['steps']))[0]
+  return jax.lax.scan(body, schedule.path(times_T[0])[0] * x_N, jnp.arange(options['steps'] - 1))[0]
 
 
 def run(predict, schedule, x_N, keys_N, options, start=1.):

@@ -214,8 +214,7 @@ def make(config, spec) -> core.Family:
   def encode(state, x_N):
     """The noise that the ODE makes of x, by Heun's method; of a conditional model as without a label."""
     schedule = schedule_of(state.averaged('model'))
-    x = schedule.path(jnp.zeros(()))[0] * x_N.reshape(len(x_N), *spec.shape)
-    return samplers.backwards(cleaned(state, None), schedule, x, s) / schedule.path(jnp.ones(()))[1]
+    return samplers.backwards(cleaned(state, None), schedule, x_N.reshape(len(x_N), *spec.shape), s) / schedule.path(jnp.ones(()))[1]
 
   def sample(state, keys_N, condition_N=None):
     """condition_N: labels, or {'label', 'given', 'mask'} for config.sample.edit."""

@@ -221,6 +221,14 @@ def test_encode_is_undone_by_decode(monkeypatch):
   assert abs(float(made.family.encode(state, examples(2000, 2)['x']).std()) - 1) < .05
 
 
+@pytest.mark.parametrize('objective', ['data', 'velocity', 'edm'])   # of noise the error counts at the other end
+def test_encode_bears_a_networks_error(monkeypatch, objective):
+  made = game(monkeypatch, 2, schedule='cosine', objective=objective, sample=dict(steps=20))
+  state, x = start(made), examples(2000, 2)['x']
+  worse = state.replace(params={'model': {**state.params['model'], 'net': {'shift': jnp.full((), .02)}}})
+  assert jnp.abs(made.family.encode(worse, x) - made.family.encode(state, x)).max() < .5
+
+
 @pytest.mark.parametrize('sample, options, what', [
     (dict(guidance=2.), {}, 'guidance'), (dict(negative='0'), {}, 'negative'), (dict(steps=1001), {}, '1000'), (dict(steps=0), {}, 'steps'),
     (dict(sampler='huen'), {}, 'heun'), (dict(eta=2.), {}, 'eta'), ({}, dict(schedule='cosin'), 'cosine'), ({}, dict(objective='x'), 'velocity'),
