@@ -9,7 +9,6 @@ checked: with the same random weights their outputs agree within 1e-4. The machi
 """
 import json
 import pathlib
-import subprocess
 import sys
 import tempfile
 import time
@@ -63,9 +62,8 @@ def race(network, flags) -> dict:
     workers = {}
     try:
       for kind in KINDS:
-        worker = subprocess.Popen([flags.torch, THEIRS, folder, kind], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        workers[kind] = worker, answer(kind, worker)   # one after the other: each chooses its options on a quiet machine
-      differ = float(np.abs(out - np.array(workers['eager'][1].pop('out'))).max() / np.abs(out).max())
+        workers[kind] = speed.Worker(f'{THEIRS.name} {kind}', flags.torch, THEIRS, folder, kind)   # each chooses its options on a quiet machine
+      differ = float(np.abs(out - np.array(workers['eager'].ready.pop('out'))).max() / np.abs(out).max())
       if differ > 1e-4:
         raise core.RunError(f'{network}: the networks differ by {differ:.1e} of their largest output')
       train, _, parameters = ours.training(configs.ConfigDict(config))
@@ -76,18 +74,18 @@ def race(network, flags) -> dict:
         done = train(flags.seconds)
         rates['training']['ours'].append(done['steps'] * config.batch_size / done['seconds'])
         for kind in KINDS:
-          done = ask(kind, workers[kind][0], {'train': flags.seconds})
+          done = workers[kind](json.dumps({'train': flags.seconds}))
           rates['training'][kind].append(done['steps'] * config.batch_size / done['seconds'])
         began = time.perf_counter()
         sample(seed)
         rates['sampling']['ours'].append(SAMPLES / (time.perf_counter() - began))
         for kind in KINDS:
-          rates['sampling'][kind].append(SAMPLES / ask(kind, workers[kind][0], {'sample': SAMPLES, 'steps': STEPS})['seconds'])
+          rates['sampling'][kind].append(SAMPLES / workers[kind](json.dumps({'sample': SAMPLES, 'steps': STEPS}))['seconds'])
     finally:
-      for worker, _ in workers.values():
-        worker.kill()
-  row = {'name': network, 'parameters': {'ours': parameters, **{kind: ready['parameters'] for kind, (_, ready) in workers.items()}},
-         'differ': differ, 'workers': {kind: ready for kind, (_, ready) in workers.items()}}
+      for worker in workers.values():
+        worker.close()
+  row = {'name': network, 'parameters': {'ours': parameters, **{kind: worker.ready['parameters'] for kind, worker in workers.items()}},
+         'differ': differ, 'workers': {kind: worker.ready for kind, worker in workers.items()}}
   for what, kinds in rates.items():
     found = {kind: speed.spread(values[1:]) for kind, values in kinds.items()}
     median = {kind: spread['median'] for kind, spread in found.items()}
@@ -97,17 +95,6 @@ def race(network, flags) -> dict:
     print(f'{network}, {what}: images/s {each}; ratio {row[what]["same network"]:.2f} to the same network, {row[what]["own"]:.2f} to diffusers\' own',
           flush=True)
   return row
-
-
-def answer(kind, worker) -> dict:
-  if not (line := worker.stdout.readline()):
-    raise core.RunError(f'{THEIRS.name} {kind} died: its error is above')
-  return json.loads(line)
-
-
-def ask(kind, worker, what) -> dict:
-  print(json.dumps(what), file=worker.stdin, flush=True)
-  return answer(kind, worker)
 
 
 @cli.verb

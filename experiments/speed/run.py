@@ -28,10 +28,9 @@ MEMORY_STEPS = 100
 class Worker:
   """A process that waits for a line, works for as long as it says, and answers with a line of JSON; it fails the run if it dies."""
 
-  def __init__(self, name, module, directory, kind):
+  def __init__(self, name, *command):
     self.name = name
-    self.process = subprocess.Popen([sys.executable, '-m', f'experiments.speed.{module}', directory, kind], text=True,
-                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    self.process = subprocess.Popen([*map(str, command)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
       self.ready = self.answer()
     except BaseException:
@@ -76,7 +75,7 @@ def race(name, rounds, seconds) -> dict:
     workers = {}
     try:
       for kind, (module, argument) in WORKERS.items():
-        workers[kind] = Worker(f'{name} {kind}', module, directory, argument)
+        workers[kind] = Worker(f'{name} {kind}', sys.executable, '-m', f'experiments.speed.{module}', directory, argument)
       counts = {kind: worker.ready['parameters'] for kind, worker in workers.items()}
       if len(set(counts.values())) != 1:
         raise core.RunError(f'{name}: not the same network, the parameters are {counts}')
@@ -99,7 +98,7 @@ def overhead(name, rounds, seconds) -> dict:
   """What loop.train adds to the bare compiled step, as a fraction: logging at its rate, no pictures, no checkpoints."""
   with tempfile.TemporaryDirectory() as directory:
     prepare(directory, CASES[name])
-    worker = Worker(f'loop_overhead {name}', 'ours', directory, 'overhead')
+    worker = Worker(f'loop_overhead {name}', sys.executable, '-m', 'experiments.speed.ours', directory, 'overhead')
     try:
       found = [worker(seconds) for _ in range(rounds)]
     finally:
