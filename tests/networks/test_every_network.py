@@ -10,6 +10,7 @@ from toys import weights
 
 from gen_jax import config, core, data, run
 from gen_jax import networks as every
+from gen_jax.transforms import adversarial
 
 NETWORKS = sorted(path.stem for path in pathlib.Path(core.__file__).parent.glob('networks/[a-z]*.py'))
 of_each_network = pytest.mark.parametrize('network', NETWORKS)
@@ -72,6 +73,16 @@ def test_the_flow_of_a_denoiser_has_a_likelihood(network):
   batch = {'x': np.random.default_rng(0).uniform(-1, 1, (2, 8, 8, 1)).astype(np.float32)}
   found = jax.jit(game.family.score)(run.initial(game), batch, core.per_example(jax.random.key(0), jnp.arange(2)))
   assert found['ode_8bit'].shape == (2,) and jnp.isfinite(found['ode_8bit']).all()
+
+
+@pytest.mark.parametrize('network', ['recurrent', 'transformer'])
+def test_no_gradient_comes_from_later_tokens(network):
+  (net, (x_BxL,), _), = (part for part in networks(network, (4, 4, 1)) if hasattr(part[0], 'vocabulary'))
+  variables = weights(net.init, jax.random.key(0), x_BxL)
+  for t in range(x_BxL.shape[1]):
+    told = lambda offset_BxLxF: jnp.sin(adversarial.moved(lambda: net.apply(variables, x_BxL), offset_BxLxF)[:, t]).sum()
+    of_BxL = jnp.abs(jax.grad(told)(jnp.zeros((*x_BxL.shape, 8)))).max(-1)
+    assert (of_BxL[:, :t + 1] > 0).all() and not of_BxL[:, t + 1:].any()
 
 
 def test_an_unknown_word_counts_as_none():
