@@ -34,9 +34,10 @@ def folder_of_images():
   return f'--config.data.folder={RUNS / "images"}'
 
 
-def reference():
-  verb('train', '--config=configs/text_gpt.py:smoke', f'--workdir={RUNS / "reference"}', f'--config.data.path={ROOT / "README.md"}')
-  return [f'--config.{field}={RUNS / "reference"}' for field in ('frozen.reference', 'init_from', 'data.tokenizer')]
+def reference(source, extra):
+  workdir = RUNS / f'{source}_reference'
+  verb('train', f'--config=configs/{source}_gpt.py:smoke', f'--workdir={workdir}', *extra)
+  return [f'--config.{field}={workdir}' for field in ('frozen.reference', 'init_from', 'data.tokenizer')]
 
 
 def folder_of_texts():
@@ -86,7 +87,7 @@ def main():
     config = importlib.import_module(f'configs.{path.stem}').get_config('smoke')
     extra = {'folder': folder_of_images, 'rolls': file_of_rolls, 'documents': folder_of_texts,
              'text': lambda: f'--config.data.path={ROOT / "README.md"}'}.get(config.data.name)
-    extra = [*([extra()] if extra else []), *(reference() if config.reward.name else [])]
+    extra = [extra()] if extra else []
     try:
       if not extra:
         data.make(config, 'train')
@@ -95,6 +96,8 @@ def main():
         raise
       absent.add(str(e))
       continue
+    if config.reward.name:
+      extra += reference(config.data.name, extra)
     game = json.dumps([plain(config[part]) for part in ('family', 'network', 'reward', 'roles', 'sample')])
     todo.append((path, config, extra, game in seen, config.family.name not in seen))
     seen |= {game, config.family.name}

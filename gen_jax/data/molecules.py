@@ -6,6 +6,7 @@ spelled, it is in one split.
 """
 import gzip
 import hashlib
+import json
 import pathlib
 
 import numpy as np
@@ -16,6 +17,7 @@ from gen_jax.modalities import molecule, text
 DEFAULTS = dict(
     path='',                    # of a file of SMILES, one a line; '': MOSES
     length=0,                   # tokens, padded; 0: as the longest molecule needs
+    tokenizer='',               # the workdir of a run on molecules: its characters; '': those of these molecules
 )
 VALIDATION = 10_000
 FILES = ('train.csv.gz', 'test.csv.gz')   # of MOSES
@@ -29,19 +31,26 @@ def make(options, split) -> data.Source:
   else:
     parts, digest = _moses(data.directory() / 'moses')
   every = ''.join(sorted(set().union(*(set(''.join(part)) for part in parts.values()))))
+  tokenizer = text.of_run(options.tokenizer) if options.tokenizer else text.characters([every], 0).to_str()
+  model = json.loads(tokenizer)['model'] if tokenizer.startswith('{') else {}   # music's is a name
+  if model.get('type') != 'WordLevel':
+    raise core.InputError(f'data.tokenizer={options.tokenizer!r}: that run is not of characters')
+  number = model['vocab']
+  if new := sorted(set(every) - number.keys()):
+    raise core.InputError(f'the run in {options.tokenizer} knows no {" ".join(new)}, and these molecules have them')
   longest = max(len(one) for part in parts.values() for one in part)
   length = options.length or longest + 2
   if length < longest + 2:
     raise core.InputError(f'data.length={length}: the longest molecule needs {longest + 2}')
-  spec = data.Spec((length,), bounded=False, modality='molecule', tokenizer=text.characters([every], 0).to_str())
-  x = _encoded(parts[split], every, length)
+  spec = data.Spec((length,), bounded=False, modality='molecule', tokenizer=tokenizer)
+  x = _encoded(parts[split], {c: number[c] for c in every}, length)
   return data.from_arrays(x, None, spec)._replace(checksum=digest)
 
 
-def _encoded(said, every, length) -> np.ndarray:
-  """As the tokenizer of text.characters numbers them, but a million and a half in a second."""
+def _encoded(said, vocabulary, length) -> np.ndarray:
+  """As the tokenizer numbers them, but a million and a half in a second."""
   number = np.zeros(128, np.uint16)
-  number[[ord(c) for c in every]] = np.arange(len(text.SPECIAL), len(text.SPECIAL) + len(every))
+  number[[ord(c) for c in vocabulary]] = list(vocabulary.values())
   x = np.full((len(said), length), text.NOTHING, np.uint16)
   lengths = np.array([len(one) for one in said], int)
   x[:, 1:][np.arange(length - 1)[None] < lengths[:, None]] = number[np.frombuffer(''.join(said).encode('ascii'), np.uint8)]

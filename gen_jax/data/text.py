@@ -4,7 +4,6 @@ Each document begins with END. Where one ends a window goes on into the next, so
 """
 import functools
 import hashlib
-import json
 import pathlib
 
 import numpy as np
@@ -90,13 +89,7 @@ def tokenizer(options, documents) -> str:
     if text.size(made) > 2**16:
       raise core.InputError(f'{text.size(made):,} tokens are more than {2**16:,}: use data.tokenizer=pairs')
     return made
-  try:
-    found = json.loads((pathlib.Path(options.tokenizer) / 'manifest.json').read_text())['spec']['tokenizer']
-  except (OSError, ValueError, KeyError, TypeError):
-    found = ''
-  if not found:
-    raise core.InputError(f'data.tokenizer={options.tokenizer!r}: there are {", ".join(text.TOKENIZERS)}, or the workdir of a run on text')
-  return found
+  return text.of_run(options.tokenizer)
 
 
 @functools.lru_cache(maxsize=1)   # every split's source makes it of the same documents

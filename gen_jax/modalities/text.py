@@ -1,6 +1,7 @@
 """Text <-> arrays of numbers: captions as words of a vocabulary, and running text as the tokens of a tokenizer, both of which a data.Spec holds."""
 import functools
 import json
+import pathlib
 import re
 
 import numpy as np
@@ -90,6 +91,17 @@ def prompt(said: str, tokenizer: str) -> np.ndarray:
   found = tokens(said, tokenizer)
   if UNKNOWN in found:   # of a tokenizer of words
     raise core.InputError(f'--prompt={said!r}: the run has no tokens for a part of it')
+  return found
+
+
+def of_run(workdir: str) -> str:
+  """The tokenizer that a workdir's manifest holds. Raises InputError where there is none."""
+  try:
+    found = json.loads((pathlib.Path(workdir) / 'manifest.json').read_text())['spec']['tokenizer']
+  except (OSError, ValueError, KeyError, TypeError):
+    found = ''
+  if not found:
+    raise core.InputError(f'data.tokenizer={workdir!r}: there are {", ".join(TOKENIZERS)}, or the workdir of a run on text')
   return found
 
 

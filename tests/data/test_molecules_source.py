@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen_jax import core
+from gen_jax import core, manifest
 from gen_jax import data as sources
 from gen_jax.modalities import molecule, text
 
@@ -50,6 +50,21 @@ def test_a_file(make, tmp_path):
   picture = Image.open(io.BytesIO(molecule.drawn(['C(', *OWN[:6]])))
   assert picture.size == (900, 360) and np.asarray(picture).std() > 1
   assert np.asarray(Image.open(io.BytesIO(molecule.drawn(['C('])))).std() == 0
+
+
+def test_a_runs_characters(make, tmp_path):
+  (tmp_path / 'own.smi').write_text('\n'.join(OWN))
+  (tmp_path / 'new.smi').write_text('\n'.join(OWN + ['F', 'Cl']))
+  own = make('molecules', path=str(tmp_path / 'own.smi'))
+  for run, tokenizer in dict(run=text.characters(['FZ#()1=CNOc'], 0).to_str(), pairs=text.pairs(['C'], 260).to_str(), music='voices').items():
+    (tmp_path / run).mkdir()
+    manifest.write(tmp_path / run, {'spec': own.spec._replace(tokenizer=tokenizer)._asdict()})
+  made = make('molecules', path=str(tmp_path / 'own.smi'), tokenizer=str(tmp_path / 'run'))
+  assert read(made) == read(own) and (made.arrays['x'] != own.arrays['x']).any()
+  for path, run, said in (('new', 'run', 'knows no l,'), ('own', 'pairs', 'not of characters'), ('own', 'music', 'not of characters'),
+                          ('own', 'none', 'the workdir of a run')):
+    with pytest.raises(core.InputError, match=said):
+      make('molecules', path=str(tmp_path / f'{path}.smi'), tokenizer=str(tmp_path / run))
 
 
 @pytest.mark.parametrize('content, options, said', [
