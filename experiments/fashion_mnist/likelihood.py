@@ -1,9 +1,12 @@
 """The importance-weighted bound of a trained run on the whole test set, in nats: for comparison with print.
 
   python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --workdir=runs/binary_vae
-  python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae
+  python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae [--workdir=runs/another ...]
+
+Of several runs also their mixture's: a sample is drawn from one of them, each as likely, so p(x) is their mean. A run's bounds stay in its workdir.
 """
 import json
+import math
 import pathlib
 import sys
 
@@ -15,30 +18,56 @@ from gen_jax import checkpoint, cli, core, data
 from gen_jax import run as runs
 
 
-@cli.verb
-def main(argv):
-  flags = cli.parse(argv, __doc__, ('workdir',), workdir='')
-  run, state = runs.load(flags.workdir)
+def bounds(workdir) -> tuple[dict, dict]:
+  """({'step', 'state_sha256', 'examples', 'parameters'}, nats of each test image by the bound's name), from its likelihood.npz if there is one."""
+  run, state = runs.load(workdir)
   if run.config.seeds > 1 or run.family.score is None:
-    raise core.InputError(f'{flags.workdir} is no run of one seed of a family with a likelihood')
+    raise core.InputError(f'{workdir} is no run of one seed of a family with a likelihood')
   source = data.make(run.config, 'test')
+  of = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'examples': source.size,
+        'parameters': sum(x.size for x in jax.tree.leaves(state.params))}
+  kept = pathlib.Path(workdir) / 'likelihood.npz'
+  if kept.exists():
+    with np.load(kept) as file:
+      found = dict(file)
+    if str(found.pop('of')) == json.dumps(of):
+      return of, found
   test = data.normalise(source.take(np.arange(source.size)))
-  n = len(test['x'])
-  size = runs.examples_at_once(run, n)
-  parts = []
-  bar = tqdm.tqdm(runs.chunked(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), n, test),
-                  total=-(-n // size), unit=f'{size} images', disable=None)   # None: only on a terminal
+  size, parts = runs.examples_at_once(run, source.size), []
+  bar = tqdm.tqdm(runs.chunked(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), source.size, test),
+                  total=-(-source.size // size), unit=f'{size} images', disable=None)   # None: only on a terminal
   for part in bar:
     parts.append(part)
     if bar.disable and len(parts) % 10 == 0:
-      print(f'{len(parts) * size} of {n} images', flush=True)
+      print(f'{len(parts) * size} of {source.size} images', flush=True)
   found = jax.tree.map(lambda *p: np.concatenate(p), *parts)
-  result = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'examples': n,
-            'parameters': sum(x.size for x in jax.tree.leaves(state.params))}
-  for name, nats in found.items():
-    result[name] = {'mean': float(np.mean(nats, dtype=np.float64)), 'stderr': float(np.std(nats, dtype=np.float64) / len(nats)**.5)}
-    print(f'{name:24s} {result[name]["mean"]:.3f} +- {result[name]["stderr"]:.3f}')
-  (pathlib.Path(flags.workdir) / 'likelihood.json').write_text(json.dumps(result, indent=1) + '\n')
+  np.savez(kept, of=json.dumps(of), **found)
+  return of, found
+
+
+def told(name, nats_N) -> dict:
+  mean, stderr = float(np.mean(nats_N, dtype=np.float64)), float(np.std(nats_N, dtype=np.float64) / len(nats_N)**.5)
+  print(f'{name:24s} {mean:.3f} +- {stderr:.3f}', flush=True)
+  return {'mean': mean, 'stderr': stderr}
+
+
+@cli.verb
+def main(argv):
+  cli.parse(argv, __doc__, ('workdir',), workdir='')
+  found = []
+  for workdir in [flag.removeprefix('--workdir=') for flag in argv if flag.startswith('--workdir=')]:
+    of, nats = bounds(workdir)
+    found.append(nats)
+    print(f'{workdir}: {of["parameters"]:,} parameters')
+    result = of | {name: told(name, nats_N) for name, nats_N in nats.items()}
+    (pathlib.Path(workdir) / 'likelihood.json').write_text(json.dumps(result, indent=1) + '\n')
+  if len({frozenset(nats) for nats in found}) > 1:
+    raise core.InputError('these runs have bounds of other names: only those of one name are of one mixture')
+  if len(found) > 1:
+    print('the mixture')
+    for name in found[0]:
+      if name.startswith('iwae'):
+        told(name, np.logaddexp.reduce([nats[name].astype(np.float64) for nats in found]) - math.log(len(found)))
 
 
 if __name__ == '__main__':
