@@ -1,10 +1,13 @@
-"""The importance-weighted bound of a trained run on the whole test set, in nats: for comparison with print.
+"""The importance-weighted bound of a trained run on the test images, in nats: for comparison with print.
 
   python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --workdir=runs/binary_vae
-  python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae [--workdir=runs/another ...]
+  python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae [--workdir=runs/another ...] \
+    [--split=test] [--images=10000] [--samples=5000]
 
-Of several runs also their mixture's: a sample is drawn from one of them, each as likely, so p(x) is their mean. A run's bounds stay in its workdir.
+Of several runs also their mixture's: a sample is drawn from one of them, each as likely, so p(x) is their mean. A run's last bounds stay in its
+workdir.
 """
+import functools
 import json
 import math
 import pathlib
@@ -14,34 +17,40 @@ import jax
 import numpy as np
 import tqdm
 
-from gen_jax import checkpoint, cli, core, data
+from gen_jax import checkpoint, cli, core
 from gen_jax import run as runs
 
 
-def bounds(workdir) -> tuple[dict, dict]:
-  """({'step', 'state_sha256', 'examples', 'parameters'}, nats of each test image by the bound's name), from its likelihood.npz if there is one."""
-  run, state = runs.load(workdir)
-  if run.config.seeds > 1 or run.family.score is None:
-    raise core.InputError(f'{workdir} is no run of one seed of a family with a likelihood')
-  source = data.make(run.config, 'test')
-  of = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'examples': source.size,
+def asked(workdir, samples, config):
+  if 'score_samples' not in config.family:
+    raise core.InputError(f'{workdir} is of {config.family.name}, which has no bound of samples: vae has')
+  config.family.score_samples = samples
+
+
+def bounds(workdir, flags) -> tuple[dict, dict]:
+  """({'step', 'state_sha256', 'split', 'examples', 'parameters'}, nats of each image by the bound's name), from likelihood.npz if that has them."""
+  run, state = runs.load(workdir, functools.partial(asked, workdir, flags.samples))
+  if run.config.seeds > 1:
+    raise core.InputError(f'{workdir} is no run of one seed')
+  test = runs.held_out(run, flags.split, flags.images)
+  n = len(test['x'])
+  of = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'split': flags.split, 'examples': n,
         'parameters': sum(x.size for x in jax.tree.leaves(state.params))}
   kept = pathlib.Path(workdir) / 'likelihood.npz'
   if kept.exists():
     with np.load(kept) as file:
       found = dict(file)
-    if str(found.pop('of')) == json.dumps(of):
+    if str(found.pop('of')) == json.dumps({**of, 'samples': flags.samples}):
       return of, found
-  test = data.normalise(source.take(np.arange(source.size)))
-  size, parts = runs.examples_at_once(run, source.size), []
-  bar = tqdm.tqdm(runs.chunked(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), source.size, test),
-                  total=-(-source.size // size), unit=f'{size} images', disable=None)   # None: only on a terminal
+  size, parts = runs.examples_at_once(run, n), []
+  bar = tqdm.tqdm(runs.chunked(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), n, test),
+                  total=-(-n // size), unit=f'{size} images', disable=None)   # None: only on a terminal
   for part in bar:
     parts.append(part)
     if bar.disable and len(parts) % 10 == 0:
-      print(f'{len(parts) * size} of {source.size} images', flush=True)
+      print(f'{len(parts) * size} of {n} images', flush=True)
   found = jax.tree.map(lambda *p: np.concatenate(p), *parts)
-  np.savez(kept, of=json.dumps(of), **found)
+  np.savez(kept, of=json.dumps({**of, 'samples': flags.samples}), **found)
   return of, found
 
 
@@ -53,10 +62,12 @@ def told(name, nats_N) -> dict:
 
 @cli.verb
 def main(argv):
-  cli.parse(argv, __doc__, ('workdir',), workdir='')
+  flags = cli.parse(argv, __doc__, ('workdir',), workdir='', split='test', images=10_000, samples=5000)
+  if min(flags.images, flags.samples) < 1:
+    raise core.InputError(f'--images={flags.images}, --samples={flags.samples}: at least 1')
   found = []
   for workdir in [flag.removeprefix('--workdir=') for flag in argv if flag.startswith('--workdir=')]:
-    of, nats = bounds(workdir)
+    of, nats = bounds(workdir, flags)
     found.append(nats)
     print(f'{workdir}: {of["parameters"]:,} parameters')
     result = of | {name: told(name, nats_N) for name, nats_N in nats.items()}
