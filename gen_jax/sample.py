@@ -93,15 +93,16 @@ def main(argv):
 def asked(flags, run) -> np.ndarray | None:
   """The condition of each sample. Raises InputError for a label or caption that the run knows nothing of."""
   spec = run.spec
+  reads = run.config.family.get('condition') not in (None, False, 'none')   # evals.conditional cannot ask a family that edits
   if flags.label:
     data.label(flags.label, spec)   # is refused before anything is drawn
-    if run.config.family.get('condition') in (None, False, 'none'):
+    if not reads:
       raise core.InputError(f'--label={flags.label}: this run was trained without labels')
   if flags.prompt and not spec.tokenizer:
     raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text, music or molecules')
   if spec.modality == 'text' or flags.prompt:
     return begun(flags, run)
-  if flags.caption and not (spec.words and run.config.family.get('condition')):
+  if flags.caption and not (spec.words and reads):
     raise core.InputError(f'--caption={flags.caption!r}: this run knows no captions')
   if flags.caption and not text.words(flags.caption):
     raise core.InputError(f'--caption={flags.caption!r} has no words')

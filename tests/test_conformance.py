@@ -32,9 +32,9 @@ KEEPS_ITS_START = {'gaussians_gan': OFFSET, 'mnist_acgan': OFFSET, 'mnist_r3gan'
                    'oracle_relgan': "discriminator['logit']['bias']"}
 
 # What grows, which the mlp does not, is in tests/families/test_gan.py; what differs from mnist_diffusion in its target alone in test_diffusion.py;
-# what needs a trained run in tests/transforms/test_rewarded.py; rolls_gpt is text_gpt of several documents a sequence (tests/data/test_rolls.py) and
-# oracle_mle its game; what rolls out texts, which takes long to compile, is in test_textgan.py; a VAE's learnt prior in test_vae.py; learnt ends
-# in test_diffusion.py.
+# what needs a trained run in tests/transforms/test_rewarded.py (of molecules in .ci/smoke.py); rolls_gpt is text_gpt of several documents a
+# sequence (tests/data/test_rolls.py) and oracle_mle its game; what rolls out texts, which takes long to compile, is in test_textgan.py; a VAE's
+# learnt prior in test_vae.py; learnt ends in test_diffusion.py.
 ELSEWHERE = {'text_reward', 'molecules_reward', 'rolls_gpt', 'oracle_mle', 'oracle_seqgan', 'mnist_progressive', 'mnist_flow',
              'fashion_mnist_flow', 'mnist_consistency', 'fashion_mnist_consistency', 'fashion_mnist_binary_mixture', 'fashion_mnist_bits'}
 

@@ -68,7 +68,7 @@ def test_text_goes_on_with_its_tokenizer(tmp_path):
   record = loop.train(other, tmp_path / 'next')
   assert record['spec']['tokenizer'] == manifest.read(tmp_path / 'run')['spec']['tokenizer']
   other.data.tokenizer = str(tmp_path)
-  with pytest.raises(core.InputError, match='or the workdir of a run on text'):
+  with pytest.raises(core.InputError, match='is no workdir of a run'):
     data.make(other, 'train')
 
 

@@ -4,8 +4,8 @@
   python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae [--workdir=runs/another ...] \
     [--split=test] [--images=10000] [--samples=5000]
 
-Of several runs also their mixture's: a sample is drawn from one of them, each as likely, so p(x) is their mean. A run's last bounds stay in its
-workdir.
+Of several runs also their mixture's: a sample is drawn from one of them, each as likely, so p(x) is their mean. What was computed once is kept
+beside the data.
 """
 import functools
 import json
@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import tqdm
 
-from gen_jax import checkpoint, cli, core
+from gen_jax import checkpoint, cli, core, data, evals
 from gen_jax import run as runs
 
 
@@ -28,30 +28,26 @@ def asked(workdir, samples, config):
 
 
 def bounds(workdir, flags) -> tuple[dict, dict]:
-  """({'step', 'state_sha256', 'split', 'examples', 'parameters'}, nats of each image by the bound's name), from likelihood.npz if that has them."""
+  """({'step', 'state_sha256', 'split', 'examples', 'parameters'}, nats of each image by the bound's name), kept as `evals.cached` keeps them."""
   run, state = runs.load(workdir, functools.partial(asked, workdir, flags.samples))
   if run.config.seeds > 1:
     raise core.InputError(f'{workdir} is no run of one seed')
-  test = runs.held_out(run, flags.split, flags.images)
-  n = len(test['x'])
+  images = runs.held_out(run, flags.split, flags.images)
+  n = len(images['x'])
   of = {'step': int(state.step), 'state_sha256': checkpoint.state_sha256(state), 'split': flags.split, 'examples': n,
         'parameters': sum(x.size for x in jax.tree.leaves(state.params))}
-  kept = pathlib.Path(workdir) / 'likelihood.npz'
-  if kept.exists():
-    with np.load(kept) as file:
-      found = dict(file)
-    if str(found.pop('of')) == json.dumps({**of, 'samples': flags.samples}):
-      return of, found
-  size, parts = runs.examples_at_once(run, n), []
-  bar = tqdm.tqdm(runs.chunked(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), n, test),
-                  total=-(-n // size), unit=f'{size} images', disable=None)   # None: only on a terminal
-  for part in bar:
-    parts.append(part)
-    if bar.disable and len(parts) % 10 == 0:
-      print(f'{len(parts) * size} of {n} images', flush=True)
-  found = jax.tree.map(lambda *p: np.concatenate(p), *parts)
-  np.savez(kept, of=json.dumps({**of, 'samples': flags.samples}), **found)
-  return of, found
+
+  def make():
+    size, parts = runs.examples_at_once(run, n), []
+    bar = tqdm.tqdm(runs.chunked(run, run.family.score)(state, core.fold(jax.random.key(0), 'score'), n, images),
+                    total=-(-n // size), unit=f'{size} images', disable=None)   # None: only on a terminal
+    for part in bar:
+      parts.append(part)
+      if bar.disable and len(parts) % 10 == 0:
+        print(f'{len(parts) * size} of {n} images', flush=True)
+    return {'names': list(parts[0]), 'nats': np.concatenate([np.stack(list(part.values())) for part in parts], axis=1)}
+  kept = evals.cached({'bounds': of, 'samples': flags.samples, 'data': data.make(run.config, flags.split).checksum}, ('names', 'nats'), make)
+  return of, dict(zip(kept['names'].tolist(), kept['nats']))
 
 
 def told(name, nats_N) -> dict:

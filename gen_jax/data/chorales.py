@@ -46,7 +46,7 @@ def make(options, split) -> data.Source:
   stride = options.stride * 4 * music.STEPS['voices'] if split == 'train' else options.length - 1
   every = [windows(music.moved(x, n, 'voices'), options.length, stride) for n in by for x in pieces if split_of(x) == split]
   spec = data.Spec((options.length,), bounded=False, modality='music', tokenizer='voices')
-  checksum = hashlib.sha256(repr((options.length, options.stride, options.transpose)).encode() + content).hexdigest()
+  checksum = hashlib.sha256(repr((options.length, options.stride, options.transpose, 'split by beats')).encode() + content).hexdigest()
   return data.from_arrays(np.concatenate(every or [np.zeros((0, options.length))]).astype(np.uint16), None, spec)._replace(checksum=checksum)
 
 

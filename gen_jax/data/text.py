@@ -89,6 +89,8 @@ def tokenizer(options, documents) -> str:
     if text.size(made) > 2**16:
       raise core.InputError(f'{text.size(made):,} tokens are more than {2**16:,}: use data.tokenizer=pairs')
     return made
+  if not pathlib.Path(options.tokenizer).is_dir():
+    raise core.InputError(f'data.tokenizer={options.tokenizer!r}: there are {", ".join(text.TOKENIZERS)}, or the workdir of a run on text')
   return text.of_run(options.tokenizer)
 
 

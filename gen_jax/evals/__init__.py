@@ -97,7 +97,7 @@ def make(run, split: str = 'validation'):
 def asked(run, split: str) -> tuple[int, np.ndarray | None]:
   """How many samples are drawn, and of what: of held-out images, turns or captions, one each; of labels, in turn; None: of nothing."""
   n, spec = run.config.eval_examples, run.spec
-  if spec.paired or spec.between_turns or spec.words and run.config.family.get('condition'):
+  if spec.paired or spec.between_turns or spec.words and run.config.family.get('condition') is True:   # of a GAN it is a word
     seen = runs.held_out(run, split, n)
     condition = runs.prompts(spec, seen['x']) if spec.between_turns else seen['condition']
     return len(condition), condition
@@ -176,8 +176,9 @@ def real(run, split: str, needs, n: int | None = None) -> Draw:
   """
   source = data.make(run.config, split)
   n = min(n or run.config.eval_examples, source.size)
-  taken = source.take(data.Plan(0, source.size, n)(0))
-  found = Draw(taken.get('condition'), x=taken['x'] if 'x' in needs else None)
+  taken_N = data.Plan(0, source.size, n)(0)
+  taken = source.take(taken_N) if 'x' in needs else {}
+  found = Draw(taken.get('condition'), x=taken.get('x'))
   if not OF_FEATURES & set(needs):
     return found
   used = extractor(run)
@@ -185,7 +186,9 @@ def real(run, split: str, needs, n: int | None = None) -> Draw:
   # A folder's images have the checksum of their files at any size, and a text has its own under any tokenizer.
   tokenizer = hashlib.sha256(source.spec.tokenizer.encode()).hexdigest()
   key = {'data': source.checksum, 'shape': source.spec.shape, 'tokenizer': tokenizer, 'split': split, 'examples': n, 'extractor': used.name}
-  kept = cached(key, names, lambda: collect([taken['x']], None, run.spec, used, names)._asdict())
+  # Chunk by chunk: of a large folder that is streamed, all would not fit.
+  chunks = (source.take(taken_N[i:i + CHUNK])['x'] for i in range(0, n, CHUNK))
+  kept = cached(key, names, lambda: collect(chunks, None, run.spec, used, names)._asdict())
   return found._replace(moments=no_moments(used.size).with_more(kept['features']), features=kept['features'], logits=kept.get('logits'))
 
 

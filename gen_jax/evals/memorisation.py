@@ -1,7 +1,7 @@
 """Whether samples are copies: of the training set, or of one another.
 
 Whether samples lie nearer to the training set than held-out examples do (Meehan et al. 2020, https://arxiv.org/abs/2004.05675: their C_T is the
-z-score of `nearer_to_train`, within one cell). Duplicates: the birthday paradox of Arora and Zhang 2017, https://arxiv.org/abs/1706.08224.
+z-score of 1 - `nearer_to_train`, within one cell). Duplicates: the birthday paradox of Arora and Zhang 2017, https://arxiv.org/abs/1706.08224.
 """
 import numpy as np
 
@@ -22,8 +22,8 @@ def copied(samples_NxF, train_MxF, held_out_KxF) -> dict:
   """Of the distances to the nearest training example, of samples and of held-out examples:
 
   'nearer_to_train': probability that a sample's is the smaller, one half of fresh draws of the data (less where samples lie off it, more where they
-  crowd in its middle); 'copies': share of samples as near as one held-out example in a hundred, .01 of fresh draws, and much more only where some
-  are known by heart; 'distance_ratio': the medians', held-out over samples.
+  crowd in its middle); 'copies': share of samples as near as one held-out example in a hundred, .01 of fresh draws, more where some are known by
+  heart, or crowd; 'distance_ratio': the medians', held-out over samples.
   """
   sample_N, held_out_K = (nearest(x, train_MxF)[1] for x in (samples_NxF, held_out_KxF))
   below, up_to = (np.searchsorted(np.sort(sample_N), held_out_K, side) for side in ('left', 'right'))

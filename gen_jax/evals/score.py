@@ -34,8 +34,9 @@ def make(run, split):
         nats, error = ratio(-scores['log_likelihood'], tokens_N := scores.pop('tokens'))
         found |= {f'nats_per_token/{name}': (nats, error), f'perplexity/{name}': (math.exp(nats), math.exp(nats) * error)}
         if run.spec.modality == 'text' and not run.spec.between_turns:   # of dialogues some characters are given
-          said = text.texts(np.where(draw.x == text.END, text.NOTHING, draw.x)[:, 1:], run.spec.tokenizer)
-          characters = ratio(-scores['log_likelihood'], np.array([len(one) for one in said]))
+          told = np.where(draw.x == text.END, text.NOTHING, draw.x)[:, 1:]
+          said_N = np.array([len(one) for one in text.texts(told, run.spec.tokenizer)]) + (told == text.UNKNOWN).sum(-1)   # a character each
+          characters = ratio(-scores['log_likelihood'], said_N)
           found[f'bits_per_character/{name}'] = tuple(v / math.log(2) for v in characters)
       for key, values in scores.items():
         found[f'{key}/{name}'] = float(np.mean(values, dtype=np.float64)), float(np.std(values, dtype=np.float64) / len(values)**.5)

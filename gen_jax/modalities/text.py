@@ -101,7 +101,7 @@ def of_run(workdir: str) -> str:
   except (OSError, ValueError, KeyError, TypeError):
     found = ''
   if not found:
-    raise core.InputError(f'data.tokenizer={workdir!r}: there are {", ".join(TOKENIZERS)}, or the workdir of a run on text')
+    raise core.InputError(f'data.tokenizer={workdir!r} is no workdir of a run that has a tokenizer')
   return found
 
 

@@ -62,7 +62,7 @@ def test_a_runs_characters(make, tmp_path):
   made = make('molecules', path=str(tmp_path / 'own.smi'), tokenizer=str(tmp_path / 'run'))
   assert read(made) == read(own) and (made.arrays['x'] != own.arrays['x']).any()
   for path, run, said in (('new', 'run', 'knows no l,'), ('own', 'pairs', 'not of characters'), ('own', 'music', 'not of characters'),
-                          ('own', 'none', 'the workdir of a run')):
+                          ('own', 'none', 'is no workdir')):
     with pytest.raises(core.InputError, match=said):
       make('molecules', path=str(tmp_path / f'{path}.smi'), tokenizer=str(tmp_path / run))
 

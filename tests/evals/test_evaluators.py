@@ -51,7 +51,7 @@ def folder(tmp_path_factory):
   """Where references lie, away from the user's; with evaluators that train no longer than they must."""
   path = tmp_path_factory.mktemp('data')
   (path / 'story.txt').write_text(' '.join(map(str, range(2000))))
-  (path / 'own.smi').write_text('CCO\n' * 40)
+  (path / 'own.smi').write_text('\n'.join(n * 'C' for n in range(1, 40)))
   savemat(path / 'rolls.mat', dict.fromkeys(('traindata', 'validdata', 'testdata'), np.eye(5, 88)))
   with pytest.MonkeyPatch.context() as patch:
     patch.setenv('GEN_JAX_DATA', str(path))

@@ -25,6 +25,7 @@ def test_samples_that_know_nothing_by_heart():
   assert memorisation.copied(normal(0), normal(1), normal(0))['nearer_to_train'] == .5   # ties are shared
   far = memorisation.copied(normal(2) + 3, normal(0, 5000), normal(1))
   assert far['nearer_to_train'] < .1 and far['distance_ratio'] < 1 and far['copies'] == 0
+  assert memorisation.copied(.5 * normal(2), normal(0, 5000), normal(1))['nearer_to_train'] > .7   # crowded, though no copies
 
 
 def test_duplicates():

@@ -9,6 +9,7 @@ from gen_jax.modalities import molecule, text
 from gen_jax.rewards import qed
 
 TRAIN = ['CCO', 'c1ccccc1', 'CCN', 'CCC', 'CCCl', 'CO', 'CN', 'CCCC', 'CCCO', 'CCCN'] * 4
+HELD_OUT = ['CCF', 'N#N', 'C' * 7]   # and CN, by their hashes
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def made(tmp_path):
 
 
 def build(path, lines):
-  path.write_text('\n'.join(lines))
+  path.write_text('\n'.join(lines + HELD_OUT))
   c = ConfigDict(config.variant(config.base('molecules', 'autoregressive', 'transformer', model={}), 'smoke'))
   c.data.path, c.mesh = str(path), 'data=1'
   return run.build(c.lock(), data.make(c, 'train').spec)
@@ -35,14 +36,14 @@ def test_valid_unique_novel_and_how_far(made):
   assert found['unique'] == 4 / 6 and found['novel'][0] == 1 / 4   # CCO CCl CCC CCN; CCl alone is new
   held_out = evals.real(made, 'test', ('x',)).x
   same = evaluate(None, evals.Draw(None, x=held_out))
-  assert same['valid'][0] == 1 and same['novel'][0] == 0 and same['qed/distance'] == same['logp/distance'] == 0
+  assert same['valid'][0] == 1 and same['novel'][0] == 1 and same['qed/distance'] == same['logp/distance'] == 0
   assert same['qed/samples'] == same['qed/test'] and found['logp/distance'] > 0
   nothing = evaluate(None, evals.Draw(None, x=tokens(['c1', ''], made.spec)))
   assert nothing.keys() == found.keys() and nothing['valid'] == (0, 0) and np.isnan(nothing['unique'])
 
 
 def test_a_molecule_is_the_same_however_it_is_spelled(tmp_path):
-  made = build(tmp_path / 'spelled.smi', ['OCC', 'NCC', 'C(C)O', 'ClC', 'CC'] * 8)
+  made = build(tmp_path / 'spelled.smi', ['OCC', 'NCC', 'C(C)O', 'ClC', 'CC'] * 8)   # all to train on
   evaluate = molecules.make(made, 'test')
   found = evaluate(None, evals.Draw(None, x=tokens(['OCC', 'CCO', 'CCl', 'CCC'], made.spec)))
   assert found['novel'][0] == 1 / 3

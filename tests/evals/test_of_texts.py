@@ -6,7 +6,7 @@ from ml_collections import ConfigDict
 from rouge_score import rouge_scorer
 
 from gen_jax import config, core, data, evals, run
-from gen_jax.evals import answers, bleu, copied, distinct
+from gen_jax.evals import answers, bleu, copied, distinct, score
 from gen_jax.modalities import text
 
 STORY = ''.join(f'{i} sheep jumped over the fence. ' for i in range(400))
@@ -56,6 +56,26 @@ def test_what_stands_in_the_training_text_is_copied(tmp_path, stride):
   noise = np.random.default_rng(0).integers(3, text.size(made.spec.tokenizer), train.shape)
   assert evaluate(None, evals.Draw(None, x=noise))['longest/samples'] < 8
   assert all(np.isfinite(v) for v in evals.make(made)(run.initial(made)).values())
+
+
+def test_nats_are_of_all_tokens(tmp_path):
+  """Of one token a character; an unknown one is a character, too, and an end is none."""
+  nats, error = score.ratio([1, 5], [1, 3])
+  assert nats == 1.5 and error == pytest.approx(.5 / (2 * 2**.5)) and np.isnan(score.ratio([1], [0])).all()
+  (tmp_path / 'x.txt').write_text(STORY)
+  made = make(tmp_path, 'score', 0)
+  x = evals.real(made, 'test', ('x',)).x.astype(np.int32)
+  x[0, 5:] = text.NOTHING
+  x[1, 3:9] = text.UNKNOWN
+  x[2, 7] = text.END
+  state = run.initial(made)
+  found = score.make(made, 'test')(state, evals.Draw(None, x=x))
+  assert found['perplexity/samples'][0] == pytest.approx(np.exp(found['nats_per_token/samples'][0]))
+  assert found['bits_per_character/test'][0] == pytest.approx(found['nats_per_token/test'][0] / np.log(2))
+  each = run.mapped(made, made.family.score)(state, made.key, len(x), {'x': x})
+  told = (x[:, 1:] != text.NOTHING).sum()
+  assert found['nats_per_token/samples'][0] == pytest.approx(-each['log_likelihood'].sum() / each['tokens'].sum())
+  assert found['bits_per_character/samples'][0] == pytest.approx(-each['log_likelihood'].sum() / (told - 1) / np.log(2))
 
 
 def test_they_are_of_text():

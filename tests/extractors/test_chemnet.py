@@ -14,7 +14,8 @@ from gen_jax.extractors import chemnet
 from gen_jax.modalities import text
 
 RECORDED = json.loads((pathlib.Path(__file__).parent / 'chemnet.json').read_text())
-OWN = ['CCO', 'c1ccccc1', 'OCC', 'CC(C)Cl', 'C[Si](C)C', 'CO', 'CN', 'CC#N', 'CCCO', 'BrCC']
+OWN = ['CCO', 'c1ccccc1', 'OCC', 'CC(C)Cl', 'C[Si](C)C', 'CO', 'CN', 'CC#N', 'CCCO', 'BrCC',
+       'CCF', 'N#N', 'C=O', 'C' * 16]   # held out, as CN is, by their hashes
 
 
 @pytest.fixture
