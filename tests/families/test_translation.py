@@ -125,6 +125,7 @@ def test_what_is_refused(spec, options, said):
 def test_what_is_mixed_is_not_learnt_from_as_pairs():
   c = config.base('emoji', 'translation', 'mlp', discriminator={}, generator={})
   c.data.update(other='twitter', unpaired=True)
+  c.family.cycle = 10.
   translation.make(c, SPEC)
   c.family.cycle = 0.
   with pytest.raises(core.InputError, match='learns from pairs'):
