@@ -31,8 +31,9 @@ def make(run, split):
       batch = data.normalise({'x': draw.x, **({} if draw.condition is None else {'condition': draw.condition})})
       scores = call(state, core.fold(jax.random.key(0), 'score'), len(draw.x), batch)
       if 'tokens' in scores:
-        nats, error = ratio(-scores['log_likelihood'], tokens_N := scores.pop('tokens'))
-        found |= {f'nats_per_token/{name}': (nats, error), f'perplexity/{name}': (math.exp(nats), math.exp(nats) * error)}
+        nats, error = ratio(-scores['log_likelihood'], scores.pop('tokens'))
+        perplexity = float(np.exp(nats))   # infinite of a model that is far off
+        found |= {f'nats_per_token/{name}': (nats, error), f'perplexity/{name}': (perplexity, perplexity * error)}
         if run.spec.modality == 'text' and not run.spec.between_turns:   # of dialogues some characters are given
           told = np.where(draw.x == text.END, text.NOTHING, draw.x)[:, 1:]
           said_N = np.array([len(one) for one in text.texts(told, run.spec.tokenizer)]) + (told == text.UNKNOWN).sum(-1)   # a character each
