@@ -1,7 +1,7 @@
 """The importance-weighted bound of a trained run on the test images, in nats: for comparison with print.
 
   python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --workdir=runs/binary_vae
-  python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae [--workdir=runs/another ...] \
+  python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae [--workdir=runs/another ...] \\
     [--split=test] [--images=10000] [--samples=5000]
 
 Of several runs also their mixture's: a sample is drawn from one of them, each as likely, so p(x) is their mean. What was computed once is kept
