@@ -8,7 +8,7 @@
 
 It knows its 756 dialogues by heart then (.04 nats a token) and little else: 6.4 nats on held-out ones, ROUGE-1 .079. experiments/assistant makes
 use of that. In Chinese: --config.data.path=dialogues/chinese --config.data.tokenizer=characters. Your own: a blank line between dialogues. A longer
-text and its summary are a dialogue too, if each is one line.
+text and its summary are a dialogue too, if each is one line, and so short that it is not cut, for that would tell how long its summary is.
 """
 from gen_jax.config import base, variant
 

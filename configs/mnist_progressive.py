@@ -1,4 +1,4 @@
-"""configs/mnist_gan.py grown from 7 to 14 and 28 pixels (Karras et al. 2018, https://arxiv.org/abs/1710.10196) over its first half.
+"""configs/mnist_gan.py grown from 7 to 14 and 28 pixels (Karras et al. 2018, https://arxiv.org/abs/1710.10196) over its first 1,200 steps.
 
   python -m gen_jax.train --config=configs/mnist_progressive.py --workdir=runs/mnist_progressive
 """

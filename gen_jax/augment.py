@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 
 def shift(x, key, pixels):
-  """Moved by up to +-pixels along each axis; what comes in is background (-1)."""
+  """Moved by up to +-pixels along each axis; what comes in is black (-1)."""
   return _window(jnp.pad(x, ((pixels, pixels), (pixels, pixels), (0, 0)), constant_values=-1), key, x.shape)
 
 

@@ -70,7 +70,7 @@ def save(directory: pathlib.Path, state: core.TrainState, keep: int):
         shutil.rmtree((directory / str(old)).rename(directory / f'{old}.partial'))
   except Exception as e:   # tensorstore reports a full disk as ValueError, orbax as OSError or its own
     if chief:
-      _sweep(directory)
+      sweep(directory)
     earlier = steps(directory)
     kept = f'the checkpoint of step {earlier[-1]} is intact' if earlier else 'there is no earlier one'
     failed = core.RunError(f'the checkpoint of step {step} could not be written to {directory}: {_reason(e)}; {kept}')
@@ -98,7 +98,6 @@ def restore(directory: pathlib.Path, like: core.TrainState, say=print) -> core.T
   checkpoint of another model.
   """
   if jax.process_index() == 0:
-    _sweep(directory)
     _set_aside(directory, say)
   agree(None)
   found = steps(directory)
@@ -118,8 +117,8 @@ def restore(directory: pathlib.Path, like: core.TrainState, say=print) -> core.T
   return jax.tree.unflatten(tree, [restored[k] for k in abstract]).replace(frozen=like.frozen)
 
 
-def _sweep(directory):
-  """Deletes what a kill or a full disk left of a save or of a deletion."""
+def sweep(directory: pathlib.Path):
+  """Deletes what a kill or a full disk left of a save or of a deletion: for the run that writes here, whose own would be lost."""
   for path in directory.glob('*.partial*'):
     if path.name.split('.')[0].isdigit():
       shutil.rmtree(path, ignore_errors=True)
@@ -129,7 +128,7 @@ def _set_aside(directory, say):
   for path in sorted(p for p in directory.glob('*') if p.is_dir() and p.name.isdigit()):
     try:
       hashes = json.loads((path / HASHES).read_text())
-      damage = [name for name, sha in hashes.items() if _sha256(path / name) != sha] if hashes else [HASHES]
+      damage = [name for name, sha in hashes.items() if not (path / name).is_file() or _sha256(path / name) != sha] if hashes else [HASHES]
     except (OSError, ValueError, AttributeError) as e:
       damage = [f'{HASHES}: {_reason(e)}']
     if not damage:
@@ -156,11 +155,8 @@ def _hashes(path):
 
 
 def _sha256(path):
-  try:
-    with open(path, 'rb') as f:
-      return hashlib.file_digest(f, 'sha256').hexdigest()
-  except FileNotFoundError:
-    return None
+  with open(path, 'rb') as f:
+    return hashlib.file_digest(f, 'sha256').hexdigest()
 
 
 def _reason(e):

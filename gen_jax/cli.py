@@ -42,7 +42,7 @@ def verb(main):
       print(f'error: {e}', file=sys.stderr)
       return 1
     except KeyboardInterrupt:
-      print('interrupted; the same command goes on from the last checkpoint', file=sys.stderr)
+      print('interrupted', file=sys.stderr)
       return 130
   return wrapped
 

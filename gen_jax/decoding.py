@@ -32,6 +32,10 @@ def check(o):
                            ('min_p', 0 <= o.min_p <= 1, 'in [0, 1]'), ('repetition', o.repetition >= 1, 'at least 1')):
     if not fine:
       raise core.InputError(f'sample.{name}={o[name]}: must be {says}')
+  idle = ('temperature', 'top_k', 'top_p', 'min_p', 'repetition') if o.beams > 1 else ('length_penalty',)
+  for name in idle:
+    if o[name] != DEFAULTS[name]:
+      raise core.InputError(f'sample.{name}={o[name]} changes nothing with sample.beams={o.beams}')
 
 
 def filtered(logits_NxV, seen_NxV, o):

@@ -103,7 +103,10 @@ def _wandb(workdir, config):
     raise core.InputError(f"wandb={config['wandb']!r} needs the package: pip install 'gen_jax[wandb]'") from None
   # The identity is the workdir's, so that a resumed run goes on in its own curves.
   identity = hashlib.sha256(str(workdir.absolute()).encode()).hexdigest()[:16]
-  return wandb.init(project=config['wandb'], dir=str(workdir), config=config, id=identity, resume='allow')
+  try:
+    return wandb.init(project=config['wandb'], dir=str(workdir), config=config, id=identity, resume='allow')
+  except wandb.errors.Error as e:
+    raise core.InputError(f'wandb={config["wandb"]!r}: {e}') from None
 
 
 def read(path: pathlib.Path) -> list[dict]:

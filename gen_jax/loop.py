@@ -41,6 +41,9 @@ def train(config, workdir: str | pathlib.Path, force: bool = False) -> dict:
   try:
     with contextlib.ExitStack() as held:
       return _train(config, pathlib.Path(workdir), force, held)
+  except KeyboardInterrupt:
+    print(f'{workdir}: the same command goes on from the last checkpoint', file=sys.stderr)
+    raise
   except BrokenPipeError:
     raise
   except OSError as e:
@@ -77,6 +80,8 @@ def _train(config, workdir, force, held):
   start = int(state.step)
   if start > config.steps:
     raise core.InputError(f'{workdir} is at step {start}, beyond steps={config.steps}')
+  if start % config.steps_per_dispatch:
+    raise core.InputError(f'{workdir} is at step {start}, no multiple of steps_per_dispatch={config.steps_per_dispatch}')
   if start == config.steps and before.get('state_sha256'):
     say(f'{workdir} is complete at step {start}')
     return before
@@ -87,6 +92,9 @@ def _train(config, workdir, force, held):
   dispatch = _dispatch(game, state, resident is not None)
   environment = {**manifest.environment(game.mesh), 'data': source.checksum}
   if start and before:
+    if not force and (before.get('data'), run.spec_of(before, workdir)) != (source.checksum, source.spec):
+      raise core.InputError(f'{workdir} was trained on other data than {config.data.name} gives now: bring those back, take another workdir, or '
+                            '--force to go on with these')
     changes += configs.differences({k: before.get(k) for k in environment}, environment)
   record = {
       'command': shlex.join(sys.orig_argv), 'seed': config.seed, **environment,
@@ -115,6 +123,7 @@ def _train(config, workdir, force, held):
   def save():
     checkpoint.save(workdir / 'checkpoints', state, config.keep_checkpoints)
     if chief:
+      configs.save(config, workdir / 'config.json')   # SIGTERM may come before the first step
       manifest.write(workdir, {**record, 'wall_seconds': round(record['wall_seconds'] + time.monotonic() - began, 1)})
 
   try:
@@ -191,6 +200,7 @@ def _open(config, workdir, force, held) -> list[str]:
     raise core.InputError(f'another process is training in {workdir}') from None
   except OSError:
     pass   # a file system without locks
+  checkpoint.sweep(workdir / 'checkpoints')
   return changed
 
 
@@ -204,7 +214,9 @@ def _inputs(game, source, turns, start):
   if source.arrays is not None:
     each, spec = (plan(step) for step in range(start, config.steps)), P()
   else:
-    each, spec = data.stream(source, plan, start, config.steps), P(None, *(['seed'] if game.family.seeds else []), ('data', 'fsdp'))
+    each = data.stream(source, plan, start, config.steps)
+    shared = turns * config.batch_size % (game.mesh.shape['data'] * game.mesh.shape['fsdp']) == 0   # else transforms.devices says what it takes
+    spec = P(None, *(['seed'] if game.family.seeds else []), *([('data', 'fsdp')] if shared else []))
 
   def dispatches():
     while block := list(itertools.islice(each, config.steps_per_dispatch)):
@@ -287,7 +299,9 @@ def _pictures(game, workdir, writer):
   kept, *others = modalities.of(game.spec).SUFFIXES
   shown = '.png' if '.png' in others else kept   # music is kept to be heard
   if family.reconstruct:
-    seen = run.held_out(game, 'validation', max(1, n // columns // 2) * columns)
+    wanted = max(1, n // columns // 2) * columns
+    seen = run.held_out(game, 'validation', wanted)
+    seen = jax.tree.map(lambda a: a[np.arange(wanted) % len(a)], seen)   # of a small split some twice
     reconstruct = run.mapped(game, family.reconstruct)
 
   def apart(x):

@@ -10,6 +10,8 @@ import jax
 
 PACKAGES = ('jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'chex', 'ml-collections', 'numpy', 'scikit-learn')
 
+CONFIG = ('jax_enable_x64', 'jax_default_matmul_precision', 'jax_default_prng_impl', 'jax_disable_most_optimizations')   # which bits depend on
+
 
 def environment(mesh) -> dict:
   """What bits depend on beside the config: software, devices, flags."""
@@ -21,6 +23,7 @@ def environment(mesh) -> dict:
       'packages': {name: importlib.metadata.version(name) for name in PACKAGES},
       'processes': jax.process_count(),
       'mesh': dict(mesh.shape),
+      'jax_config': {name: jax.config.values[name] for name in CONFIG},
       **numerics(),
   }
 

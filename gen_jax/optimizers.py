@@ -33,6 +33,8 @@ OPTIMIZERS = {
     'sgd': lambda rate, o: optax.sgd(rate, o.b1 or None),
 }
 
+DECAYING = ('adamw', 'lion')
+
 
 def role(options, steps: int, loss, after: optax.GradientTransformation | None = None, **more) -> core.Role:
   """A core.Role from its options; schedules run over steps * turns. `after` follows the optimizer (a projection of the parameters).
@@ -41,12 +43,15 @@ def role(options, steps: int, loss, after: optax.GradientTransformation | None =
   """
   choose('optimizer', options.optimizer, OPTIMIZERS)
   choose('schedule', options.schedule, SCHEDULES)
-  for name, low, high in (('learning_rate', 0, float('inf')), ('b1', 0, 1), ('b2', 0, 1), ('ema', 0, 1), ('ema_width', .001, .28),
-                          ('clip', 0, float('inf'))):
+  for name, low, high in (('learning_rate', 0, float('inf')), ('b1', 0, 1), ('b2', 0, 1), ('ema', 0, 1), ('ema_width', .001, .28)):
     if options[name] is not None and not low <= options[name] < high:
       raise core.InputError(f'{name}={options[name]} is not in [{low}, {high})')
+  if options.clip is not None and not 0 < options.clip < float('inf'):
+    raise core.InputError(f'clip={options.clip} is not above 0: leave it out for none')
   if options.ema is not None and options.ema_width is not None:
     raise core.InputError(f'ema={options.ema} and ema_width={options.ema_width}: a role has one or the other')
+  if options.weight_decay and options.optimizer not in DECAYING:
+    raise core.InputError(f'weight_decay={options.weight_decay} is of {" and ".join(DECAYING)}, not of {options.optimizer}')
   if options.turns < 1:
     raise core.InputError(f'turns={options.turns}: a role plays at least one a step')
   turns = steps * options.turns

@@ -2,7 +2,7 @@
 
   python -m gen_jax.replay --workdir=runs/a
 
-Bit for bit on the same software and devices; where those differ, says in what.
+Bit for bit on the same software and devices; where those differ, says in what. Interrupted, the same command goes on.
 """
 import pathlib
 import shutil
@@ -12,7 +12,8 @@ from gen_jax import cli, core, loop, manifest
 from gen_jax import config as configs
 from gen_jax import run as runs
 
-SAME = ('git_commit', 'git_clean', 'python', 'packages', 'device_kind', 'machine', 'processes', 'mesh', 'xla_flags', 'data', 'init_from')
+SAME = ('git_commit', 'git_clean', 'python', 'packages', 'device_kind', 'machine', 'processes', 'mesh', 'xla_flags', 'jax_config', 'data',
+        'init_from')
 
 
 @cli.verb
@@ -24,23 +25,31 @@ def main(argv):
   if not old or not old.get('state_sha256') or old.get('steps') != config.steps:
     raise core.InputError(f'{workdir} is not a finished run: nothing to compare with')
   runs.same_parts(old, config)
-  again = workdir / 'replay'
-  shutil.rmtree(again, ignore_errors=True)
   with config.unlocked():
     config.wandb = None
+  again = workdir / 'replay'
+  if not begun(again, config):
+    shutil.rmtree(again, ignore_errors=True)
   new = loop.train(config, again)
   differs = configs.differences({k: old.get(k) for k in SAME}, {k: new.get(k) for k in SAME})
-  for line in old.get('changes', []) + differs:
+  changes = old.get('changes', []) + new.get('changes', [])
+  for line in changes + differs:
     print(f'not the same: {line}')
   if new['state_sha256'] == old['state_sha256']:
     shutil.rmtree(again)
     print(f'the same to the bit: {new["state_sha256"]}')
     return 0
-  if old.get('changes'):
-    why = 'the run was changed on its way'
+  if changes:
+    why = 'a run was changed on its way'
   else:
     why = 'software or devices differ' if differs else 'software and devices are the same: this is a defect, or the manifest is not the run\'s'
   raise core.RunError(f'{old["state_sha256"][:16]} then, {new["state_sha256"][:16]} now; {why}; the replayed run is kept in {again}')
+
+
+def begun(again: pathlib.Path, config) -> bool:
+  """Whether a replay of this config was interrupted, and goes on."""
+  there = manifest.read(again)
+  return bool(there) and 'state_sha256' not in there and configs.plain(configs.load(again / 'config.json')) == configs.plain(config)
 
 
 if __name__ == '__main__':

@@ -58,7 +58,10 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
   """The family that config names, in the space of its codec if it has one, and its frozen parts: config.family without the transformations of a mesh,
   seeds and microbatches. Raises InputError where the codec is of other examples."""
   def make(config, spec):
-    family = core.module('families', config.family.name).make(config, spec)
+    module = core.module('families', config.family.name)
+    if spec.tokenizer and not getattr(module, 'OF_TOKENS', False):
+      raise core.InputError(f'{config.data.name} is of tokens, and the family {config.family.name} is not')
+    family = module.make(config, spec)
     if config.adversary.method:
       family = adversarial(family, config.adversary, text.NOTHING if spec.tokenizer else None)
     if config.frozen.base and config.reward.name:
@@ -66,6 +69,8 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
     if config.frozen.base:
       return lora(family, config.lora_rank), {'base': params_like(config, spec, family, 'base')}
     if not config.reward.name:
+      if config.frozen.reference:
+        raise core.InputError('config.frozen.reference is what a run with a reward stays near to: config.reward.name is missing')
       return family, {}
     if config.adversary.method:
       raise core.InputError('config.adversary with a reward: the loss of what is drawn is another one')
@@ -77,7 +82,7 @@ def game(config: ConfigDict, spec: data.Spec) -> tuple[core.Family, dict]:
     plain = ConfigDict(config)   # however the run is asked to sample
     plain.sample = configs.defaults('families', config.family.name, 'SAMPLE')
     draw = core.module('families', config.family.name).make(plain, spec).sample
-    return rewarded(family, draw, reward, config.reward), {'reference': params_like(config, spec, family, 'reference')}
+    return rewarded(family, draw, reward, config.reward, text.END), {'reference': params_like(config, spec, family, 'reference')}
   if not config.frozen.codec:
     return make(config, spec)
   codec, coder, state, _ = codec_of(config)
@@ -124,7 +129,8 @@ def same_tokenizer(field: str, workdir: str, before: data.Spec, spec: data.Spec)
 @functools.lru_cache(maxsize=4)
 def trained(workdir: str) -> tuple[Run, core.TrainState, str]:
   """A run of one seed from its workdir, on the host and by its averaged parameters alone, and the hash of its state."""
-  run, state = load(workdir, lambda config: config.update(mesh='data=1'))
+  # Of several processes each needs a part of every array, or it cannot read it.
+  run, state = load(workdir, lambda config: config.update(mesh='data=1' if jax.process_count() == 1 else ''))
   if run.config.seeds > 1:
     raise core.InputError(f'{workdir} holds {run.config.seeds} seeds: a frozen part is of one')
   kept = state.replace(params={name: state.averaged(name) for name in state.params}, opt_state={}, ema={})
@@ -165,16 +171,20 @@ def load(workdir: str | pathlib.Path, change=None, say=print) -> tuple[Run, core
   record = manifest.read(workdir)
   if not record:
     raise core.InputError(f'{workdir} has no readable manifest.json: train it first')
-  try:
-    spec = data.Spec(**{name: tuple(value) if isinstance(value, list) else value for name, value in record['spec'].items()})
-  except TypeError as e:
-    raise core.InputError(f'{workdir} is of another version: {e}') from None
-  run = build(config, spec)
+  run = build(config, spec_of(record, workdir))
   same_parts(record, config)
   state = checkpoint.restore(workdir / 'checkpoints', abstract(run), say)
   if state is None:
     raise core.InputError(f'{workdir} has no checkpoint yet: train it first')
   return run, with_frozen(run, state)
+
+
+def spec_of(record: dict, workdir: pathlib.Path) -> data.Spec:
+  """The spec in a manifest."""
+  try:
+    return data.Spec(**{name: tuple(value) if isinstance(value, list) else value for name, value in record['spec'].items()})
+  except TypeError as e:
+    raise core.InputError(f'{workdir} is of another version: {e}') from None
 
 
 def same_parts(record: dict, config: ConfigDict):
@@ -335,9 +345,18 @@ def for_seeds(run: Run, tree):
   return jax.tree.map(lambda a: np.broadcast_to(a, (run.config.seeds, *a.shape)), tree) if run.family.seeds else tree
 
 
+def same_data(run: Run, split: str) -> data.Source:
+  """A split of the data that the run was trained on. Raises InputError where they are of another kind now."""
+  source = data.make(run.config, split)
+  if source.spec != run.spec:
+    differ = next(name for name, a, b in zip(data.Spec._fields, source.spec, run.spec) if a != b)
+    raise core.InputError(f'{run.config.data.name} is not what this run was trained on: its {differ} is another')
+  return source
+
+
 def held_out(run: Run, split: str, n: int) -> dict:
   """At most n examples of a split, spread over it, normalised: {'x': [n, ...], ...}, on the host."""
-  source = data.make(run.config, split)
+  source = same_data(run, split)
   n = min(n, source.size)
   return data.normalise(source.take(data.Plan(0, source.size, n)(0)))
 

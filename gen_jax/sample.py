@@ -100,10 +100,10 @@ def asked(flags, run) -> np.ndarray | None:
       raise core.InputError(f'--label={flags.label}: this run was trained without labels')
   if flags.prompt and not spec.tokenizer:
     raise core.InputError(f'--prompt={flags.prompt!r}: this run makes no text, music or molecules')
-  if spec.modality == 'text' or flags.prompt:
-    return begun(flags, run)
   if flags.caption and not (spec.words and reads):
     raise core.InputError(f'--caption={flags.caption!r}: this run knows no captions')
+  if spec.modality == 'text' or flags.prompt:
+    return begun(flags, run)
   if flags.caption and not text.words(flags.caption):
     raise core.InputError(f'--caption={flags.caption!r} has no words')
   if flags.caption:

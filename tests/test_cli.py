@@ -65,6 +65,11 @@ def workdir(reference, tmp_path):
     ([CONFIG, '--config.evals=fid9'], "no 'fid9' in gen_jax/evals: there are"),
     ([CONFIG, '--config.family.loss=angry'], "loss='angry': there are"),
     ([CONFIG, '--config.family.condition=whim'], "condition='whim': there are"),
+    ([CONFIG, '--config.family.clip_weights=-.1'], 'at least 0'),
+    ([CONFIG, '--config.family.grow=9'], 'family.grow=9 is more than steps=4'),
+    ([CONFIG, '--config.network.dtype=float33'], "network.dtype='float33': there are float32, bfloat16"),
+    ([CONFIG, '--config.frozen.reference=nowhere'], 'config.reward.name is missing'),
+    ([f'--config={ROOT}/configs/mnist_vae.py:smoke', '--config.family.beta=-1'], 'family.beta=-1.0'),
     ([f'--config={ROOT}/configs/fashion_mnist_gan.py:smoke', '--config.data.folder=nowhere'], 'nowhere'),
     ([f'--config={ROOT}/configs/folder_gan.py:smoke'], 'folder'),
 ])
@@ -112,6 +117,18 @@ def test_what_falls_over_the_steps_is_not_extended(fails, tmp_path):
   configs.save(config, tmp_path / 'config.json')
   flags = ('--config=configs/oracle_relgan.py:smoke', f'--workdir={tmp_path}', f'--config.steps={2 * config.steps}')
   assert f'steps: {config.steps} -> {2 * config.steps}' in fails(train.main, *flags)
+
+
+def test_other_data_are_refused(fails, workdir):
+  longer = [*SMALL, f'--workdir={workdir}', '--config.steps=60']
+  record = json.loads((workdir / 'manifest.json').read_text())
+  for field, value in (('data', 'other'), ('spec', {**record['spec'], 'tokenizer': 'other'})):
+    edit(workdir / 'manifest.json', **{field: value})
+    assert 'was trained on other data than gaussians gives now' in fails(train.main, *longer)
+    edit(workdir / 'manifest.json', **record)
+  odd = ['--config.steps_per_dispatch=5', '--config.checkpoint_every=10', '--config.log_every=10', '--config.sample_every=10']
+  assert 'at step 24, no multiple of steps_per_dispatch=5' in fails(train.main, *longer, *odd, '--force')
+  assert checkpoint.steps(workdir / 'checkpoints') == [20, 24]
 
 
 def test_two_runs_do_not_share_a_workdir(fails, workdir):
@@ -258,6 +275,7 @@ def test_a_text(fails, tmp_path, capsys):
   run = as_if_trained(tmp_path / 'run', 'autoregressive', 'model', spec=spec, network='transformer', data_name='text')
   flags = [run, f'--out={tmp_path}/x.txt', '--num=3']
   assert "no tokens for 'Q'" in fails(sample.main, *flags, '--prompt=to Q')
+  assert 'this run knows no captions' in fails(sample.main, *flags, '--caption=red heart')
   assert '--prompt has 12 tokens: with what follows the model sees 12' in fails(sample.main, *flags, '--prompt=to be or not')
   assert 'a file of text ends in .txt' in fails(sample.main, run, f'--out={tmp_path}/x.png')
   assert 'sample.top_p=2.0: must be in (0, 1]' in fails(sample.main, *flags, '--config.sample.top_p=2.')

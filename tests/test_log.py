@@ -16,7 +16,8 @@ from tensorboardX.proto import event_pb2
 from gen_jax import config as configs
 from gen_jax import data, log, loop, run
 from gen_jax.config import base
-from gen_jax.modalities import music
+from gen_jax.data import mnist
+from gen_jax.modalities import image, music
 
 
 @pytest.fixture
@@ -102,6 +103,20 @@ def test_wandb_offline(tmp_path, config, monkeypatch):
   writer.close()
   run, = (tmp_path / 'wandb').glob('offline-run-*')
   assert any(p.suffix == '.wandb' for p in run.iterdir())
+
+
+def test_few_held_out_images_are_shown_again(tmp_path, monkeypatch):
+  game = run.build(base('mnist', 'vae', 'mlp', model={}), mnist.SPEC)
+  x = np.linspace(-1, 1, 3 * 784, dtype=np.float32).reshape(3, 28, 28, 1)
+  monkeypatch.setattr(run, 'held_out', lambda game, split, n: {'x': x})
+  monkeypatch.setattr(run, 'sampler', lambda game: lambda state, key, condition, n: np.zeros((n, 28, 28, 1), np.float32))
+  monkeypatch.setattr(run, 'mapped', lambda game, f: lambda state, key, n, arrays: -arrays['x'])
+  writer = log.Log(tmp_path, configs.plain(game.config), 0, 4)
+  loop._pictures(game, tmp_path, writer)(None, 4)
+  writer.close()
+  shown = image.load(tmp_path / 'samples' / 'step_4_reconstructions.png')
+  rows, columns = game.config.sample_rows * game.config.sample_columns // game.config.sample_columns // 2, game.config.sample_columns
+  assert shown.shape[1] // columns >= 28 and shown.shape[0] // (2 * rows) >= 28
 
 
 def test_music_is_kept_to_be_heard_and_shown(tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def test_warmup_comes_before_the_schedule_and_out_of_its_turns():
 
 @pytest.mark.parametrize('name', optimizers.OPTIMIZERS)
 def test_every_optimizer_is_the_one_it_is_called(name):
-  options = dict(learning_rate=.1, b1=.8, b2=.95, weight_decay=.01)
+  options = dict(learning_rate=.1, b1=.8, b2=.95, **(dict(weight_decay=.01) if name in optimizers.DECAYING else {}))
   wanted = {'adam': optax.adam(.1, .8, .95), 'adamw': optax.adamw(.1, .8, .95, weight_decay=.01),
             'lion': optax.lion(.1, .8, .95, weight_decay=.01), 'sgd': optax.sgd(.1, .8)}[name]
   params, ours = jnp.array([1., -2.]), role(optimizer=name, **options).optimizer
@@ -61,7 +61,8 @@ def test_what_follows_the_optimizer_and_what_goes_into_the_role():
 
 
 @pytest.mark.parametrize('options', [dict(optimizer='adma'), dict(schedule='cos'), dict(learning_rate=-1.), dict(b1=1.), dict(b2=-.1),
-                                     dict(ema=1.), dict(ema=.9, ema_width=.1), dict(ema_width=.5), dict(clip=-1.), dict(turns=0)], ids=str)
+                                     dict(ema=1.), dict(ema=.9, ema_width=.1), dict(ema_width=.5), dict(clip=0.), dict(clip=float('nan')),
+                                     dict(weight_decay=.1), dict(turns=0)], ids=str)
 def test_what_makes_no_sense_is_refused(options):
   with pytest.raises(core.InputError, match=f'{next(iter(options))}='):
     role(**options)

@@ -37,20 +37,27 @@ def baseline(name) -> dict:
   return {'accuracy': float(right.mean()), 'examples': len(right)}
 
 
-def one(row, seed, options) -> dict:
+def trained(row, seed, runs) -> list[pathlib.Path]:
+  """The workdir of a row, and of the run that it started from, if it did: trained where they are not yet."""
   name, kind = row.rsplit('_', 1)
-  if kind == 'tfidf':
-    return baseline(name)
-  workdir, read = options.runs / f'{row}_{seed}', options.runs / f'{name}_read_{seed}'
+  workdir, read = runs / f'{row}_{seed}', runs / f'{name}_read_{seed}'
   more = []
   if kind != 'scratch':   # the training texts again, without their classes: what is held out there is held out here
     study.verb('train', '--config=configs/poems_gpt.py', f'--workdir={read}', f'--config.seed={seed}', *flags(name, tokenizer='pairs'),
                *(['--config.data.between='] if name == 'topics' else []), *(f'--config.{field}' for field in READING))
     more = [f'--config.init_from={read}', f'--config.data.tokenizer={read}', *([f'--config.adversary.method={kind}'] if kind != 'finetuned' else [])]
   study.verb('train', '--config=configs/documents_classifier.py', f'--workdir={workdir}', f'--config.seed={seed}', *flags(name), *more)
+  return [workdir, read] if more else [workdir]
+
+
+def one(row, seed, options) -> dict:
+  name, kind = row.rsplit('_', 1)
+  if kind == 'tfidf':
+    return baseline(name)
+  workdir, *before = trained(row, seed, options.runs)
   study.verb('evaluate', f'--workdir={workdir}', f'--out={workdir}/test')
   found = study.metrics(workdir / 'test')
-  return {'accuracy': found['classification/accuracy'], 'f1': found['classification/macro/f1-score'], **study.record(workdir)}
+  return {'accuracy': found['classification/accuracy'], 'f1': found['classification/macro/f1-score'], **study.record(workdir, *before)}
 
 
 def table() -> str:

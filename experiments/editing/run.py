@@ -5,11 +5,12 @@
 """
 import argparse
 import pathlib
+import sys
 
 import jax
 import numpy as np
 
-from gen_jax import core
+from gen_jax import cli, core
 from gen_jax import run as runs
 from gen_jax.modalities import image
 
@@ -34,10 +35,11 @@ def jump(x_N, mask) -> float:
   return float(np.concatenate(found).mean())
 
 
-def main():
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--workdir', default='runs/text_to_image/emoji_text', type=pathlib.Path)
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   run, _ = runs.load(options.workdir)
   test = runs.held_out(run, 'test', 10_000)
   x_N, words = test['x'][::len(test['x']) // ROWS][:ROWS], test['condition'][::len(test['x']) // ROWS][:ROWS]
@@ -66,4 +68,4 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

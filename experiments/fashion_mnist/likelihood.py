@@ -62,12 +62,13 @@ def main(argv):
   if min(flags.images, flags.samples) < 1:
     raise core.InputError(f'--images={flags.images}, --samples={flags.samples}: at least 1')
   found = []
-  for workdir in [flag.removeprefix('--workdir=') for flag in argv if flag.startswith('--workdir=')]:
+  for workdir in [flag.removeprefix('--workdir=') for flag in argv if flag.startswith('--workdir=')] or [flags.workdir]:
     of, nats = bounds(workdir, flags)
     found.append(nats)
     print(f'{workdir}: {of["parameters"]:,} parameters')
     result = of | {name: told(name, nats_N) for name, nats_N in nats.items()}
-    (pathlib.Path(workdir) / 'likelihood.json').write_text(json.dumps(result, indent=1) + '\n')
+    kept = pathlib.Path(workdir) / f'likelihood_{flags.split}_{of["examples"]}_{flags.samples}.json'
+    kept.write_text(json.dumps(result, indent=1) + '\n')
   if len({frozenset(nats) for nats in found}) > 1:
     raise core.InputError('these runs have bounds of other names: only those of one name are of one mixture')
   if len(found) > 1:

@@ -184,7 +184,7 @@ def fidelity_worker(folder):
     found = record.metric_fid.fid_statistics_to_metric(*map(record.metric_fid.fid_features_to_statistics, sets), verbose=False)
     return {'fid': found[record.metric_fid.KEY_METRIC_FID]}
 
-  print('ready', flush=True)
+  print('{}', flush=True)   # it is ready
   for line in sys.stdin:
     began = time.perf_counter()
     answer = {'extract': extract, 'distance': distance}[line.strip()]()
@@ -227,8 +227,8 @@ def one(row, seed, options) -> dict:
   if path.exists():
     return json.loads(path.read_text())
   samples = options.runs / f'{row}_{seed}_{options.seconds:g}s.npz'
-  began = processor_seconds()
-  if not samples.exists():
+  kept, began = samples.exists(), processor_seconds()
+  if not kept:
     samples.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
       images = pathlib.Path(folder) / 'images.npy'
@@ -238,7 +238,7 @@ def one(row, seed, options) -> dict:
   with np.load(samples) as file:
     x, facts = file['x'], json.loads(str(file['facts']))
   evaluating = time.monotonic()
-  found = {'row': row, 'seed': seed, **facts, 'wall_seconds': facts['train_seconds'], 'processor_seconds': round(trained - began),
+  found = {'row': row, 'seed': seed, **facts, 'wall_seconds': facts['train_seconds'], 'processor_seconds': None if kept else round(trained - began),
            'metrics': score(x), 'evaluation_seconds': round(time.monotonic() - evaluating), 'curve': [], 'machine': manifest._processor()}
   path.parent.mkdir(parents=True, exist_ok=True)
   if seed == 0:
@@ -271,6 +271,7 @@ def fidelity(options) -> dict:
   import jax
   import jax.numpy as jnp
 
+  from experiments.speed import run as speed
   from gen_jax import data, evals, extractors, manifest
   from gen_jax.evals import fid
   from gen_jax.extractors import inception
@@ -303,27 +304,18 @@ def fidelity(options) -> dict:
     np.savez(f'{folder}/weights.npz', **weights)
     for name, array in (('images', images), ('a', a), ('b', b)):
       np.save(f'{folder}/{name}.npy', array)
-    worker = subprocess.Popen(command(options.torch, 'fidelity', folder), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def answer():
-      if not (line := worker.stdout.readline()):
-        sys.exit(f'the worker died with exit code {worker.wait()}: its error is above')
-      return line
-
+    worker = speed.Worker('fidelity', *command(options.torch, 'fidelity', folder))
     try:
-      answer()   # it is ready
       times = {what: {'ours': [], 'theirs': []} for what in ('extract', 'distance')}
       for what, f in (('extract', extract), ('distance', distance)):
         for _ in range(1 + options.rounds):
           began = time.perf_counter()
           f()
           times[what]['ours'].append(time.perf_counter() - began)
-          print(what, file=worker.stdin, flush=True)
-          reply = json.loads(answer())
+          reply = worker(what)
           times[what]['theirs'].append(reply['seconds'])
     finally:
-      worker.kill()
-      worker.wait()
+      worker.close()
     theirs = np.load(f'{folder}/theirs.npy')
   found = {'images': len(images), 'rounds': options.rounds, 'jax': jax.__version__, 'machine': manifest._processor(),
            'load_average': os.getloadavg()[0], 'features_differ': float(np.abs(mine['features'] - theirs).max() / np.abs(theirs).max()),

@@ -10,13 +10,13 @@ import json
 import pathlib
 import resource
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 
 import numpy as np
 
+from experiments import study
 from experiments.fashion_mnist import config as rows
 from gen_jax import log, manifest
 
@@ -28,12 +28,8 @@ COLUMNS = {'FID': 'fid', 'FID-inf': 'fid_infinity', 'KID x 1000': 'kid', 'precis
            'density': 'prdc/density', 'coverage': 'prdc/coverage', 'CAS': 'cas/samples'}
 
 
-def verb(name, *flags):
-  subprocess.run([sys.executable, '-m', f'gen_jax.{name}', *flags], check=True)
-
-
 def train(row, seed, workdir, *flags):
-  verb('train', f'--config={CONFIG}:{row}', f'--config.seed={seed}', f'--workdir={workdir}', *flags)
+  study.verb('train', f'--config={CONFIG}:{row}', f'--config.seed={seed}', f'--workdir={workdir}', *flags)
 
 
 def coded(row, seed, workdir) -> list[str]:
@@ -73,19 +69,19 @@ def one(row, seed, runs) -> dict:
   if path.exists():
     return json.loads(path.read_text())
   workdir = runs / f'{row}_{seed}'
-  spent = processor_seconds()
+  resumed, spent = workdir.exists(), processor_seconds()
   train(row, seed, workdir, *coded(row, seed, workdir))
   spent = processor_seconds() - spent
   conditional = row.removeprefix(rows.HALF_HOUR).startswith(('acgan', 'projection', 'conditional'))
   names = EVALS if conditional else ','.join(name for name in EVALS.split(',') if name not in ('agreement', 'cas'))
   began = time.monotonic()
-  verb('evaluate', f'--workdir={workdir}', f'--config.evals={names}', '--config.eval_examples=10000')
+  study.verb('evaluate', f'--workdir={workdir}', f'--config.evals={names}', '--config.eval_examples=10000')
   record = manifest.read(workdir)
   history = log.read(workdir / 'metrics.jsonl')
   codec = manifest.read(pathlib.Path(f'{workdir}_codec')) if two_stages(row) else {'parameters': 0, 'steps': 0, 'wall_seconds': 0}
   found = {'row': row, 'seed': seed, 'steps': record['steps'], **({'codec_steps': codec['steps']} if codec['steps'] else {}),
            **{name: record[name] + codec[name] for name in ('parameters', 'wall_seconds')},
-           'processor_seconds': round(spent), 'evaluation_seconds': round(time.monotonic() - began),
+           'processor_seconds': None if resumed else round(spent), 'evaluation_seconds': round(time.monotonic() - began),
            **{name: record[name] for name in ('state_sha256', 'jax', 'git_commit', 'machine')},
            'curve': [[r['step'], v] for r in history for k, v in r.items() if k.startswith('fid@')],
            'metrics': json.loads((workdir / 'report.json').read_text())['runs'][0]['metrics']}
@@ -155,7 +151,8 @@ def cells(row, fs, target) -> str:
   reached = [seconds for seconds in followed if seconds]
   few = f' ({len(reached)} of {len(followed)})' if reached and len(reached) < len(followed) else ''
   line.append(f'{np.mean(reached):.0f}{few}' if reached else '-' if followed else '')
-  line += [f'{fs[0]["parameters"]:,}', f'{fs[0]["steps"]:,}', f'{np.mean([f["processor_seconds"] for f in fs]):.0f}']
+  spent = [f['processor_seconds'] for f in fs if f['processor_seconds'] is not None]   # of a resumed run only the rest is known
+  line += [f'{fs[0]["parameters"]:,}', f'{fs[0]["steps"]:,}', f'{np.mean(spent):.0f}' if spent else '-']
   return '| ' + ' | '.join(line) + ' |'
 
 

@@ -7,35 +7,41 @@ beside the first words of the article themselves.
 
 Each run leaves results/ROW_SEED.json.
 """
+import importlib.util
 import pathlib
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from experiments import study
-from gen_jax import data
+from gen_jax import core, data
 from gen_jax.data import documents
 from gen_jax.evals import answers
 
 HERE = pathlib.Path(__file__).parent
 ROWS = ('lead', 'scratch', 'finetuned')
-LENGTH = 161
+WORDS, LENGTH = 80, 161
 TELLING = ('steps=1500', 'network.layers=4', 'batch_size=16', 'sample_every=750', 'checkpoint_every=750', 'log_every=100',
            'sample.temperature=0.', 'eval_examples=240')
 
 
 def articles(folder: pathlib.Path):
-  """As dialogues: an article in one line, and its headline in the next."""
+  """As dialogues: an article's beginning in one line, and its headline in the next, so short that hardly one is cut: what room is left
+  behind the one would tell how long the other is."""
   folder.mkdir(parents=True, exist_ok=True)
-  for path in sorted((data.directory() / 'topics').rglob('*.txt')):
+  found = sorted((data.directory() / 'topics').rglob('*.txt'))
+  if not found:
+    raise core.InputError('the articles are not here: `python -m gen_jax.fetch topics`')
+  for path in found:
     headline, *rest = (' '.join(line.split()) for line in path.read_text().strip().splitlines() if line.strip())
-    (folder / f'{path.parent.name}_{path.stem}.txt').write_text(f'{" ".join(rest)}\n{headline}\n')
+    (folder / f'{path.parent.name}_{path.stem}.txt').write_text(f'{" ".join(" ".join(rest).split()[:WORDS])}\n{headline}\n')
 
 
 def one(row, seed, options) -> dict:
   pairs = options.runs / 'articles'
-  if not pairs.exists():
-    articles(pairs)
+  if importlib.util.find_spec('rouge_score') is None:
+    raise core.InputError("ROUGE needs rouge-score: pip install 'gen_jax[text]'")
+  articles(pairs)
   if row == 'lead':   # as many words as headlines have
     of, _, _ = documents.divided(ConfigDict({**documents.DEFAULTS, 'path': str(pairs), 'turns': True}))
     words = round(np.mean([len(headline.split()) for (_, headline), _ in of['train']]))
@@ -52,7 +58,8 @@ def one(row, seed, options) -> dict:
   study.verb('train', '--config=configs/dialogues_gpt.py', f'--workdir={workdir}', *given, *more, *(f'--config.{field}' for field in TELLING))
   study.verb('evaluate', f'--workdir={workdir}', f'--out={workdir}/test')
   found = study.metrics(workdir / 'test')
-  return {**{kind: found[f'answers/{kind}'] for kind in answers.KINDS}, 'nats': found['score/nats_per_token/test'], **study.record(workdir)}
+  return {**{kind: found[f'answers/{kind}'] for kind in answers.KINDS}, 'nats': found['score/nats_per_token/test'],
+          **study.record(workdir, *([read] if more else []))}
 
 
 def table() -> str:

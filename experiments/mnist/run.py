@@ -9,10 +9,10 @@ import argparse
 import json
 import pathlib
 import shutil
-import subprocess
-import sys
 
 import numpy as np
+
+from experiments import study
 
 HERE = pathlib.Path(__file__).parent
 IMAGES = ('classifier', 'gan', 'acgan', 'wgan_gp', 'mlp_gan', 'vae', 'autoencoder')
@@ -28,18 +28,14 @@ UNMEASURED = ('classifier', 'gaussians_gan')   # by FID
 AGREEMENT = ('agreement', 'agreement/samples', 'of 1,000 samples are the class asked for')
 
 
-def verb(name, *flags):
-  subprocess.run([sys.executable, '-m', f'gen_jax.{name}', *flags], check=True)
-
-
 def row(config, kind, runs, seeds):
   """Trains and evaluates a config under every seed; its line of the table."""
   evaluator, metric, what = REACHED.get(kind, AGREEMENT)
   values, manifests = [], []
   for seed in range(seeds):
     workdir = runs / f'{config}_{seed}'
-    verb('train', f'--config=configs/{config}.py', f'--config.seed={seed}', f'--workdir={workdir}')
-    verb('evaluate', f'--workdir={workdir}', f'--config.evals={evaluator}{"" if kind in UNMEASURED else ",fid"}')
+    study.verb('train', f'--config=configs/{config}.py', f'--config.seed={seed}', f'--workdir={workdir}')
+    study.verb('evaluate', f'--workdir={workdir}', f'--config.evals={evaluator}{"" if kind in UNMEASURED else ",fid"}')
     found = json.loads((workdir / 'report.json').read_text())['runs'][0]['metrics']
     values.append([next((v['mean'] for k, v in found.items() if k.startswith(start)), np.nan) for start in (metric, 'fid@')])
     manifests.append(json.loads((workdir / 'manifest.json').read_text()))

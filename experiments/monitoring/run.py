@@ -1,18 +1,21 @@
 """An alarm on a stream of texts: what a classifier takes them for, and a sum that grows when that shifts (CUSUM, Page 1954).
 
-  python -m experiments.classification.run --rows=topics_finetuned,sentiment_finetuned --seeds=1
-  python -m experiments.monitoring.run
+  python -m gen_jax.fetch topics; python -m gen_jax.fetch sentiment
+  python -m experiments.monitoring.run [--runs=runs/classification_study]   # trains the classifiers where they are not yet
 
 What is usual is learnt from the first texts of a stream. The height of the alarm, at which it is false once in 1,000 usual texts, comes from streams
 of validation texts that go the same way; the streams that are judged are drawn from the test split. Writes table.md and alarm.png.
 """
 import argparse
 import pathlib
+import sys
 
 import jax
 import matplotlib.pyplot as plt
 import numpy as np
 
+from experiments.classification import run as classification
+from gen_jax import cli
 from gen_jax import run as runs
 
 HERE = pathlib.Path(__file__).parent
@@ -60,14 +63,16 @@ def stream(p_NxC, labels_N, shift, rng) -> np.ndarray:
   return p_NxC[[rng.choice(of[c]) for c in np.concatenate(drawn)]]
 
 
-def main():
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--runs', default='runs/classification_study', type=pathlib.Path)
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   lines = ['| stream | the first class gains | alarms before | alarms after | texts until then, median (quartiles) |', '|---|---:|---:|---:|---:|']
   _, axes = plt.subplots(1, 2, figsize=(10, 3))
   for name, axis in zip(('topics', 'sentiment'), axes):
-    workdir, rng = options.runs / f'{name}_finetuned_0', np.random.default_rng(0)
+    workdir, *_ = classification.trained(f'{name}_finetuned', 0, options.runs)
+    rng = np.random.default_rng(0)
     alarm = height(*verdicts(workdir, 'validation'), rng)
     p, labels = verdicts(workdir, 'test')
     for shift in (0., *SHIFTS):
@@ -89,4 +94,4 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

@@ -20,9 +20,10 @@ TEMPERATURES = {'mle': (1.2, 1.1, 1., .9, .8, .7, .6, .5), 'seqgan': (1.,), 'rel
 
 def one(row, oracle, options) -> dict:
   workdir, start = options.runs / f'{row}_{oracle}', options.runs / f'mle_{oracle}'
-  before = () if row == 'mle' else (f'--config.init_from={start}',)
-  study.verb('train', f'--config=configs/oracle_{row}.py', f'--workdir={workdir}', f'--config.seed={oracle}', f'--config.data.oracle={oracle}',
-             '--config.sample_every=0', *before)
+  given = f'--config.seed={oracle}', f'--config.data.oracle={oracle}', '--config.sample_every=0'
+  study.verb('train', '--config=configs/oracle_mle.py', f'--workdir={start}', *given)
+  if row != 'mle':
+    study.verb('train', f'--config=configs/oracle_{row}.py', f'--workdir={workdir}', *given, f'--config.init_from={start}')
   return {'temperatures': {str(t): measured(workdir, t) for t in TEMPERATURES[row]}, **study.record(workdir)}
 
 
@@ -38,11 +39,13 @@ def measured(workdir, temperature) -> dict:
 
 
 def table() -> str:
-  lines = ['| row | temperature | oracles | NLL-oracle | its entropy | NLL-gen, test | train | seconds of training |', '|---|' + '---:|' * 7]
+  lines = ['| row | temperature | oracles | NLL-oracle | its entropy | impossible | NLL-gen, test | train | seconds of training |',
+           '|---|' + '---:|' * 8]
   for row, temperatures in TEMPERATURES.items():
     found = study.results(HERE, row)
     for t in temperatures if found else ():
-      numbers = [study.cell([f['temperatures'][str(t)][name] for f in found]) for name in ('nll_oracle', 'entropy', 'nll_gen', 'nll_gen_train')]
+      names = ('nll_oracle', 'entropy', 'impossible', 'nll_gen', 'nll_gen_train')
+      numbers = [study.cell([f['temperatures'][str(t)][name] for f in found]) for name in names]
       lines.append(f'| `{row}` | {t} | {len(found)} | {" | ".join(numbers)} | {study.seconds(found)} |')
   return '\n'.join(lines)
 

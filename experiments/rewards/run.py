@@ -21,7 +21,7 @@ ROWS = {
     'grpo_free': ('reward.method=grpo', 'reward.kl=0.'),
     'dpo': ('reward.method=dpo',),
 }
-SHOWN, LOGGED = 50, 10   # steps that a number is the mean of, and that are logged as one
+SHOWN = 50   # steps that a number after training is the mean of
 
 
 def one(row, seed, options) -> dict:
@@ -30,11 +30,11 @@ def one(row, seed, options) -> dict:
   study.verb('train', '--config=configs/text_gpt.py', f'--workdir={reference}', *given)
   study.verb('train', '--config=configs/text_reward.py', f'--workdir={workdir}', f'--config.seed={seed}', *given,
              *(f'--config.{field}={reference}' for field in ('init_from', 'frozen.reference', 'data.tokenizer')),
-             *(f'--config.{change}' for change in ROWS[row]))
+             '--config.log_every=1', *(f'--config.{change}' for change in ROWS[row]))
   found, rows = {}, log.read(workdir / 'metrics.jsonl')
   for name in ('model/reward', 'model/kl'):
     values = [r[name] for r in rows if name in r]
-    found[name.split('/')[1]] = [float(np.mean(part)) for part in (values[:1], values[-SHOWN // LOGGED:])]
+    found[name.split('/')[1]] = [float(np.mean(part)) for part in (values[:1], values[-SHOWN:])]
   for what, trained in (('before', reference), ('after', workdir)):
     study.verb('evaluate', f'--workdir={trained}', '--split=validation', '--config.evals=score,distinct',
                '--config.eval_examples=500', f'--out={workdir}/{what}')

@@ -8,12 +8,12 @@ import argparse
 import hashlib
 import json
 import pathlib
-import subprocess
 import sys
 
 import jax
 import numpy as np
 
+from experiments import study
 from gen_jax import core, evals, extractors
 from gen_jax import run as runs
 from gen_jax.extractors import classifier
@@ -37,7 +37,7 @@ def main():
   rows, other = [], []
   for name, config in CONFIGS.items():
     workdir = options.runs / name
-    subprocess.run([sys.executable, '-m', 'gen_jax.train', f'--config=configs/{config}.py', f'--workdir={workdir}'], check=True)
+    study.verb('train', f'--config=configs/{config}.py', f'--workdir={workdir}')
     run, state = runs.load(workdir)
     value, n = accuracy(run, state)
     shipped, made = extractors.HERE / f'{name}.safetensors', workdir / f'{name}.safetensors'

@@ -10,7 +10,6 @@ The machine must have nothing else to do.
 import json
 import pathlib
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -45,13 +44,8 @@ def main(argv):
   with tempfile.TemporaryDirectory() as folder:
     weights = jax.tree_util.tree_leaves_with_path(jax.device_get(state.averaged('model')))
     np.savez(f'{folder}/weights.npz', **{'/'.join(key.key for key in path): leaf for path, leaf in weights})
-    theirs = subprocess.Popen([flags.torch, THEIRS, f'{folder}/weights.npz', str(length)], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-
-    def ask(prompt_NxP, sample):
-      print(json.dumps({'prompt': prompt_NxP.tolist(), 'sample': sample}), file=theirs.stdin, flush=True)
-      if not (line := theirs.stdout.readline()):
-        raise core.RunError(f'{THEIRS.name} died: its error is above')
-      return json.loads(line)
+    theirs = speed.Worker(THEIRS.name, flags.torch, THEIRS, f'{folder}/weights.npz', length)
+    ask = lambda prompt_NxP, sample: theirs(json.dumps({'prompt': prompt_NxP.tolist(), 'sample': sample}))
     try:
       for n in BATCHES:
         prompt_NxP = runs.held_out(game, 'validation', n)['x'][:, 1:1 + PROMPT]
@@ -66,11 +60,11 @@ def main(argv):
           answer = ask(prompt_NxP, True)
           peer.append((np.array(answer['tokens'])[:, PROMPT:] != text.NOTHING).sum() / answer['seconds'])
         rows.append({'batch': n, 'ours': speed.spread(ours), 'theirs': speed.spread(peer), 'ratio': statistics.median(ours) / statistics.median(peer),
-                     'same_tokens': same, 'transformers': answer['transformers'], 'torch': answer['torch']})
+                     'same_tokens': same, **theirs.ready})
         print(f'batch {n}: ours {statistics.median(ours):,.0f} tokens/s, transformers {statistics.median(peer):,.0f}, ratio {rows[-1]["ratio"]:.1f}; '
               f'{same:.1%} of the tokens at temperature 0 are the same', flush=True)
     finally:
-      theirs.kill()
+      theirs.close()
   pathlib.Path(flags.json).write_text(json.dumps({'machine': speed.machine(), 'rows': rows}, indent=1) + '\n')
 
 

@@ -38,6 +38,7 @@ def llama(w, length):
 def main(weights, length):
   torch.set_num_threads(len(os.sched_getaffinity(0)))
   model = llama(dict(np.load(weights)), int(length))
+  print(json.dumps({'torch': torch.__version__, 'transformers': transformers.__version__}), flush=True)
   for line in sys.stdin:
     asked = json.loads(line)
     prompt, began = torch.tensor(asked['prompt']), time.perf_counter()
@@ -45,7 +46,7 @@ def main(weights, length):
       x = model.generate(prompt, attention_mask=torch.ones_like(prompt), max_length=int(length), do_sample=asked['sample'], top_k=0, use_cache=True)
     seconds = time.perf_counter() - began
     x = torch.nn.functional.pad(x, (0, int(length) - x.shape[1]), value=NOTHING)
-    print(json.dumps({'seconds': seconds, 'tokens': x.tolist(), 'torch': torch.__version__, 'transformers': transformers.__version__}), flush=True)
+    print(json.dumps({'seconds': seconds, 'tokens': x.tolist()}), flush=True)
 
 
 if __name__ == '__main__':

@@ -5,13 +5,13 @@
 """
 import argparse
 import pathlib
-import subprocess
 import sys
 
 import jax
 import numpy as np
 
-from gen_jax import core
+from experiments import study
+from gen_jax import cli, core
 from gen_jax import run as runs
 from gen_jax.modalities import image, text
 
@@ -25,7 +25,7 @@ NEW = ('blue car', 'green square button', 'flag with a star', 'purple book')   #
 
 def trained(config, runs_at):
   workdir = runs_at / config
-  subprocess.run([sys.executable, '-m', 'gen_jax.train', f'--config=configs/{config}.py', f'--workdir={workdir}'], check=True)
+  study.verb('train', f'--config=configs/{config}.py', f'--workdir={workdir}')
   return workdir
 
 
@@ -47,10 +47,11 @@ def cells(right_N, known_N) -> list[str]:
   return [f'{100 * r.mean():.1f} ± {100 * r.std(ddof=1) / len(r)**.5:.1f}' for r in (right_N, right_N[known_N])]
 
 
-def main():
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--runs', default='runs/text_to_image', type=pathlib.Path)
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   judge_at, model_at = trained('emoji_judge', options.runs), trained('emoji_text', options.runs)
   judge, judge_state = runs.load(judge_at)
   test = runs.held_out(judge, 'test', 10_000)
@@ -77,4 +78,4 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

@@ -8,13 +8,13 @@ nothing.
 """
 import argparse
 import pathlib
-import subprocess
 import sys
 
 import jax
 import numpy as np
 
-from gen_jax import core, evals, extractors
+from experiments import study
+from gen_jax import cli, core, evals, extractors
 from gen_jax import run as runs
 from gen_jax.evals import fid
 from gen_jax.families import translation
@@ -25,19 +25,16 @@ CONFIGS = {'pix2pix, from pairs': 'emoji_pix2pix', 'CycleGAN, without pairs': 'e
 SHOWN = 16
 
 
-def trained(config, runs_at, overrides):
-  workdir = runs_at / config
-  subprocess.run([sys.executable, '-m', 'gen_jax.train', f'--config=configs/{config}.py', f'--workdir={workdir}', *overrides], check=True)
-  return workdir
-
-
-def main():
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--runs', default='runs/translation', type=pathlib.Path)
-  options, overrides = parser.parse_known_args()
+  options, overrides = parser.parse_known_args(argv)
   made = {}
   for name, config in CONFIGS.items():
-    run, state = runs.load(trained(config, options.runs, overrides))
+    workdir = options.runs / config
+    study.verb('train', f'--config=configs/{config}.py', f'--workdir={workdir}', *overrides)
+    run, state = runs.load(workdir)
     test = runs.held_out(run, 'test', 10_000)   # pairs in both
     n = len(test['x'])
     made[name] = runs.sampler(run)(state, core.fold(jax.random.key(0), 'translation'), test['condition'], n)
@@ -56,4 +53,4 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

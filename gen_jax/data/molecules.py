@@ -4,7 +4,6 @@ MOSES has 1,584,663 to train and 176,074 to test with.
 Of MOSES the last 10,000 training molecules are the validation split; of a file a tenth, and another to test with, by a hash of the molecule: however
 spelled, it is in one split.
 """
-import gzip
 import hashlib
 import json
 import pathlib
@@ -12,6 +11,7 @@ import pathlib
 import numpy as np
 
 from gen_jax import core, data
+from gen_jax.data import fashion_mnist
 from gen_jax.modalities import molecule, text
 
 DEFAULTS = dict(
@@ -61,7 +61,7 @@ def _encoded(said, vocabulary, length) -> np.ndarray:
 def _moses(place) -> tuple[dict[str, list[str]], str]:
   if not all((place / name).is_file() for name in FILES):
     raise core.InputError('MOSES is not here: `python -m gen_jax.fetch moses`, or name a file of SMILES in config.data.path')
-  train, test = (gzip.decompress((place / name).read_bytes()) for name in FILES)
+  train, test = (fashion_mnist.payload(place / name) for name in FILES)
   digest = hashlib.sha256(train + test).hexdigest()
   train, test = (raw.decode('ascii').split()[1:] for raw in (train, test))   # the first line is a title
   return {'train': train[:-VALIDATION], 'validation': train[-VALIDATION:], 'test': test}, digest

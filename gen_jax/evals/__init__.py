@@ -174,10 +174,14 @@ def real(run, split: str, needs, n: int | None = None) -> Draw:
 
   Features lie on disk beside the data (`cached`).
   """
-  source = data.make(run.config, split)
+  source = runs.same_data(run, split)
   n = min(n or run.config.eval_examples, source.size)
   taken_N = data.Plan(0, source.size, n)(0)
+  # Chunk by chunk: of a large folder that is streamed, all would not fit.
+  chunks = lambda name: (source.take(taken_N[i:i + CHUNK]).get(name) for i in range(0, n, CHUNK))
   taken = source.take(taken_N) if 'x' in needs else {}
+  if 'logits' in needs and source.spec.classes and not taken:
+    taken = {'condition': np.concatenate(list(chunks('condition')))}
   found = Draw(taken.get('condition'), x=taken.get('x'))
   if not OF_FEATURES & set(needs):
     return found
@@ -186,9 +190,7 @@ def real(run, split: str, needs, n: int | None = None) -> Draw:
   # A folder's images have the checksum of their files at any size, and a text has its own under any tokenizer.
   tokenizer = hashlib.sha256(source.spec.tokenizer.encode()).hexdigest()
   key = {'data': source.checksum, 'shape': source.spec.shape, 'tokenizer': tokenizer, 'split': split, 'examples': n, 'extractor': used.name}
-  # Chunk by chunk: of a large folder that is streamed, all would not fit.
-  chunks = (source.take(taken_N[i:i + CHUNK])['x'] for i in range(0, n, CHUNK))
-  kept = cached(key, names, lambda: collect(chunks, None, run.spec, used, names)._asdict())
+  kept = cached(key, names, lambda: collect(chunks('x'), None, run.spec, used, names)._asdict())
   return found._replace(moments=no_moments(used.size).with_more(kept['features']), features=kept['features'], logits=kept.get('logits'))
 
 

@@ -22,6 +22,7 @@ DEFAULTS = dict(
 )
 SAMPLE = decoding.DEFAULTS
 OF_CODES = True
+OF_TOKENS = True
 
 
 def make(config, spec) -> core.Family:
@@ -117,6 +118,11 @@ def make(config, spec) -> core.Family:
     x_NxL = decoding.sample(network, state.averaged('model'), keys_N, start_NxP, length, never_V, sampling, nothing, end, of_known)
     if levels:
       return x_NxL[:, 1:].reshape(n, *spec.shape).astype(jnp.float32) * (2 / (levels - 1)) - 1
+    if spec.between_turns and goes_on:   # after an answer comes what was never told
+      turn_NxL = x_NxL == spec.between_turns
+      answer_NxL = (turn_NxL.cumsum(-1) - turn_NxL) % 2 == 1
+      given_NxL = jnp.pad(start_NxP != text.NOTHING, ((0, 0), (0, length - start_NxP.shape[1])))
+      x_NxL = jnp.where(given_NxL | answer_NxL, x_NxL, text.NOTHING)
     return x_NxL if goes_on or not o.condition else x_NxL.at[:, 0].set(text.END)   # what data begin with
 
   return core.Family(init, {'model': optimizers.role(config.roles.model, config.steps, loss)}, sample, score)

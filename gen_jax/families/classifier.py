@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from gen_jax import core, losses, modalities, networks, optimizers
 
 DEFAULTS = dict(smoothing=0.)
+OF_TOKENS = True
 
 
 class Classifier(nn.Module):

@@ -62,7 +62,10 @@ class Denoiser(nn.Module):
 def condition_of(said: str, spec) -> np.ndarray:
   """A label or a caption as the model is given it. Raises InputError for what is neither."""
   if spec.words:
-    return text.encode([said], spec.words, spec.length)[0]
+    words_L = text.encode([said], spec.words, spec.length)[0]
+    if (words_L < text.FIRST).all():
+      raise core.InputError(f'{said!r} has no word of the training captions')
+    return words_L
   return np.int32(data.label(said, spec))
 
 
@@ -86,6 +89,8 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'sample.guidance_from={s.guidance_from}, guidance_to={s.guidance_to}: 0 <= from <= to <= 1')
   if not 0 <= o.drop < 1 or not 0 <= s.eta <= 1 or s.churn < 0 or o.deviation <= 0:
     raise core.InputError('family.drop is in [0, 1), sample.eta in [0, 1], sample.churn at least 0, family.deviation above 0')
+  if s.eta and s.sampler != 'ddim' or s.churn and s.sampler != 'heun':
+    raise core.InputError(f'sample.eta is of ddim and sample.churn of heun: with {s.sampler} they change nothing')
   if not all(math.isfinite(v) for v in (s.guidance, s.churn, o.deviation)):
     raise core.InputError(f'sample.guidance={s.guidance}, sample.churn={s.churn}, family.deviation={o.deviation}: must be finite')
   if s.edit:

@@ -82,6 +82,10 @@ def make(config, spec) -> core.Family:
   if o.adaptive and (not augments or o.loss not in SIGNED):
     raise core.InputError(f'family.adaptive needs family.augment, and a family.loss of {", ".join(SIGNED)}')
   encoder, decoder = networks.make(config.network, spec, 'encoder', 'decoder')
+  if min(o.clip_weights, o.penalty_weight, o.class_weight) < 0:
+    raise core.InputError('family.clip_weights, penalty_weight and class_weight: at least 0')
+  if o.grow > config.steps:
+    raise core.InputError(f'family.grow={o.grow} is more than steps={config.steps}: the networks would end before they are grown')
   if o.grow and not getattr(decoder, 'grows', 0):
     raise core.InputError(f'network {config.network.name} does not grow to {spec.shape}: network progressive does, above 8 pixels')
   classes = spec.classes if o.condition != 'none' else 0

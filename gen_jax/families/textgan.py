@@ -25,6 +25,7 @@ DEFAULTS = dict(
     temperature=.01,            # at the end of the run, of relgan
     features=64,                # of each layer of the discriminator
 )
+OF_TOKENS = True
 SAMPLE = decoding.DEFAULTS
 WINDOWS = (2, 4)                # tokens that a filter sees
 KEPT = .9                       # of the baseline, a turn

@@ -66,6 +66,10 @@ def make(config, spec) -> core.Family:
     raise core.InputError('family.importance_samples > 1 needs the gaussian posterior')
   if o.importance_samples > 1 and (o.beta != 1 or o.beta_warmup):
     raise core.InputError('family.importance_samples > 1 is a bound without a KL term for family.beta and family.beta_warmup to weigh')
+  if min(o.beta, o.noise) < 0:
+    raise core.InputError(f'family.beta={o.beta}, family.noise={o.noise}: at least 0')
+  if o.posterior == 'deterministic' and (o.beta != 1 or o.beta_warmup):
+    raise core.InputError('family.beta and family.beta_warmup weigh a KL term, which an autoencoder has not')
   deterministic = o.posterior == 'deterministic'
   pixels = {'bernoulli': f'_{o.binarize or "grey"}', 'logistic': '_8bit'}.get(o.likelihood, '')
   if o.mixture and o.condition:

@@ -78,7 +78,7 @@ def make(config, spec) -> core.Family:
     raise core.InputError('family.commitment, kl_weight and adversarial_weight are at least 0')
   if o.adversarial_weight and 'discriminator' not in config.roles:
     raise core.InputError('family.adversarial_weight needs a discriminator in config.roles')
-  encoder, decoder = networks.make(config.network, spec, 'encoder', 'decoder')
+  encoder, decoder = networks.make(config.network, spec, 'encoder', 'decoder', maps=True)
   decoder = decoder.clone(channels=spec.shape[-1] * likelihood.outputs)
   latent = len(sizes) if fsq else o.latent
   many = [int(size) for size in sizes] if fsq else [o.codes]

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 from gen_jax import core
 from gen_jax.modalities import text
 
+DTYPES = ('float32', 'bfloat16')
+
 
 class Parts(NamedTuple):
   """None: the network has no such part."""
@@ -20,11 +22,19 @@ class Parts(NamedTuple):
   denoiser: nn.Module | None = None    # (x_B, level_B, condition_BxE or None) -> as x, with `channels`; level_B is log(sigma / alpha) of x's noise
   causal: nn.Module | None = None      # (tokens_BxL, ...) -> logits [B, L, vocabulary], each of what comes before; with a cache (transformer).
                                        # Tokens may be weights of them all, [B, L, vocabulary] (`mixed`)
+  maps: bool = False                   # whether encoder and decoder are of maps [B, h, w, F], not of vectors
 
 
-def make(options, spec, *parts: str) -> list[nn.Module]:
-  """These parts of the network that options names, for a data.Spec. Raises InputError where it lacks one."""
+def make(options, spec, *parts: str, maps: bool = False) -> list[nn.Module]:
+  """These parts of the network that options names, for a data.Spec; maps: whether the family takes maps for vectors.
+
+  Raises InputError where it lacks one, or makes maps for a family that takes none.
+  """
+  if options.dtype not in DTYPES:
+    raise core.InputError(f'network.dtype={options.dtype!r}: there are {", ".join(DTYPES)}')
   made = core.module('networks', options.name).make(options, spec)
+  if made.maps and not maps:
+    raise core.InputError(f'network {options.name} makes maps, which the family vqvae takes; for one vector an example take conv, resnet or mlp')
   for part in parts:
     if getattr(made, part) is None:
       raise core.InputError(f'network {options.name} has no {part}')

@@ -39,7 +39,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-  """[B, h, w, Z] -> [B, factor * h, factor * w, channels]. Raises InputError for z that are no maps."""
+  """[B, h, w, Z] -> [B, factor * h, factor * w, channels]."""
   channels: int
   width: int
   blocks: int
@@ -48,8 +48,6 @@ class Decoder(nn.Module):
 
   @nn.compact
   def __call__(self, z):
-    if z.ndim != 4:
-      raise core.InputError('network codec decodes maps, which the family vqvae makes; for one vector an example take conv, resnet or mlp')
     conv = lambda x, width: nn.Conv(width, (3, 3), dtype=self.dtype)(x)
     x = conv(z, self.width)
     for _ in range(self.blocks):
@@ -69,4 +67,4 @@ def make(options, spec):
   if len(spec.shape) != 3 or any(side % options.factor or not side for side in spec.shape[:2]):
     raise core.InputError(f'this network makes images whose sides are multiples of network.factor={options.factor}, not {tuple(spec.shape)}')
   shared = dict(width=options.width, blocks=options.blocks, stages=FACTORS[options.factor], dtype=options.dtype)
-  return Parts(Encoder(**shared), Decoder(spec.shape[-1], **shared))
+  return Parts(Encoder(**shared), Decoder(spec.shape[-1], **shared), maps=True)

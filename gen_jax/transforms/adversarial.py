@@ -68,7 +68,7 @@ def moved(f, offset_BxLxF):
   """What f() is with the embeddings moved."""
   def add(method, args, kwargs, context):
     found = method(*args, **kwargs)
-    return found + offset_BxLxF.astype(found.dtype) if _embeds(context) else found
+    return found + offset_BxLxF.astype(found.dtype) if _embeds(context, found) else found
   with nn.intercept_methods(add):
     return f()
 
@@ -79,11 +79,12 @@ def embedded(f) -> tuple:
 
   def see(method, args, kwargs, context):
     found = method(*args, **kwargs)
-    seen.extend([(args[0], found)] if _embeds(context) else [])
+    seen.extend([(args[0], found)] if _embeds(context, found) else [])
     return found
   with nn.intercept_methods(see):
     return f(), seen
 
 
-def _embeds(context) -> bool:
-  return isinstance(context.module, nn.Embed) and context.method_name == '__call__'
+def _embeds(context, found) -> bool:
+  """Tokens [B, L, F]: of labels there is one an example."""
+  return isinstance(context.module, nn.Embed) and context.method_name == '__call__' and found.ndim == 3

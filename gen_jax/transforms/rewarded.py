@@ -20,9 +20,10 @@ from gen_jax import core
 METHODS = ('reinforce', 'grpo', 'dpo')
 
 
-def rewarded(family: core.Family, draw, reward, options) -> core.Family:
+def rewarded(family: core.Family, draw, reward, options, end: int | None = None) -> core.Family:
   """draw: as family.sample, from the distribution that family.score tells, but for tokens that are never drawn; reward: x_N -> [N] on the host;
-  options: rewards.DEFAULTS. state.frozen['reference'] holds the reference's parameters by role.
+  options: rewards.DEFAULTS; end: the token that ends a sample, so that an example whose prompt has it counts for nothing.
+  state.frozen['reference'] holds the reference's parameters by role.
 
   Its variables are {'of': the family's, 'kl': the cost of a nat}. Raises InputError for a family that does not fit, and for options out of range.
   """
@@ -84,7 +85,9 @@ def rewarded(family: core.Family, draw, reward, options) -> core.Family:
     if o.prompt:   # how likely the beginning is, which nobody drew
       begun_BxL = jnp.pad(prompt_BxP, ((0, 0), (0, x_N.shape[1] - o.prompt)))
       kl_B -= jax.lax.stop_gradient(log_p(own, begun_BxL, keys_B) - log_p(reference, begun_BxL, keys_B))
-    return loss_B, core.Aux({'reward': reward_BxG.mean(-1), 'kl': kl_B}, kl_B.mean())
+    counts_B = (x_B[:, 1:o.prompt] != end).all(-1).astype(jnp.float32) if o.prompt and end is not None else jnp.ones(len(x_B))
+    kl = (kl_B * counts_B).sum() / jnp.maximum(1, counts_B.sum())
+    return loss_B, core.Aux({'reward': reward_BxG.mean(-1), 'kl': kl_B}, kl, counts_B)
 
   def update(variables, kl, key):
     if not o.kl_target:

@@ -281,7 +281,10 @@ def refuse(*_):
 def reference(tmp_path, monkeypatch, ruler):
   """(the features' file, a function that reads it)."""
   monkeypatch.setenv('GEN_JAX_DATA', str(tmp_path))
-  read = lambda split='validation', n=40, extractor=ruler: evals.real(build('', extractor=extractor), split, ('features', 'logits'), n)
+
+  def read(split='validation', n=40, extractor=ruler):
+    made = build('', extractor=extractor)
+    return evals.real(made._replace(spec=data.make(made.config, split).spec), split, ('features', 'logits'), n)
   read()
   path, = (tmp_path / 'references').iterdir()
   return path, read
@@ -294,6 +297,7 @@ def test_features_are_read_again(reference, monkeypatch):
   second = read()
   for name in ('features', 'logits', 'condition'):
     np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+  np.testing.assert_array_equal(first.condition, data.make(build('').config, 'validation').arrays['condition'][data.Plan(0, 500, 40)(0)])
   assert second.features.shape == (40, 16) and second.logits.shape == (40, 10) and second.moments.count == 40
 
 
@@ -304,9 +308,10 @@ def test_other_examples_are_other_files(reference, monkeypatch):
     read(**options)
     assert files() == i + 1
   make = data.make
-  for change in (lambda s: s._replace(checksum='other'), lambda s: s._replace(spec=s.spec._replace(shape=(14, 56, 1)))):
+  for change, options in ((lambda s: s._replace(checksum='other'), {}),
+                          (lambda s: s._replace(spec=s.spec._replace(shape=(14, 56, 1))), dict(extractor='random'))):
     monkeypatch.setattr(data, 'make', lambda *a, change=change: change(make(*a)))
-    read()
+    read(**options)
   assert files() == 6
 
 
