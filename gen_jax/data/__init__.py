@@ -104,6 +104,12 @@ def directory() -> pathlib.Path:
   return pathlib.Path(os.environ.get('GEN_JAX_DATA') or pathlib.Path(cache) / 'gen_jax')
 
 
+def split_of(said: str, validation: float, test: float) -> str:
+  """The split of what is called so, a function of nothing else; these parts of all are held out."""
+  u = int.from_bytes(hashlib.sha256(said.encode()).digest()[:8], 'big') / 2**64
+  return 'validation' if u < validation else 'test' if u < validation + test else 'train'
+
+
 class Plan:
   """Which examples a step sees: positions step*n .. (step+1)*n of an endless sequence of permutations, one an epoch."""
 

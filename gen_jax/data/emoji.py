@@ -3,7 +3,6 @@
 Both have the same ones in the same order, that of their code points. Half of them are skin tones of others. Variants of one emoji are in one
 split, a hash of what they are variants of: about 5 % of these for validation and 10 % for testing.
 """
-import hashlib
 import json
 import pathlib
 import re
@@ -104,8 +103,7 @@ def _read(config, split):
       # Man, woman and person at the same, and both directions of walking, differ as little as skin tones; Twitter's families not at all.
       base = re.sub('-200D-(2640|2642|27A1)-FE0F', '', emoji['unified'])
       base = re.sub('1F46[67]', '1F9D2', re.sub('1F46[89]', '1F9D1', base))
-      u = int.from_bytes(hashlib.sha256(base.encode()).digest()[:8], 'big') / 2**64
-      if emoji['category'] not in CATEGORIES or split != ('validation' if u < .05 else 'test' if u < .15 else 'train'):
+      if emoji['category'] not in CATEGORIES or split != data.split_of(base, .05, .1):
         continue
       name = emoji['name'].lower().replace('&', 'and').replace(':', ',')
       name = unicodedata.normalize('NFKD', name).encode('ascii', 'ignore').decode()
