@@ -203,6 +203,18 @@ def scan(body, carry, xs):
   return carry, jax.tree.map(lambda *y: jnp.stack(y), *ys)
 
 
+def choose(what: str, name, among):
+  """The entry of a table, or what is one of several. Raises InputError with the names there are."""
+  if name not in among:
+    raise InputError(f'{what}={name!r}: there are {", ".join(map(str, among))}')
+  return among[name] if isinstance(among, Mapping) else name
+
+
+def normal(keys_N, shape):
+  """One draw a key, [N, *shape]."""
+  return jax.vmap(lambda key: jax.random.normal(key, shape))(keys_N)
+
+
 def module(kind: str, name: str):
   """gen_jax.<kind>.<name>. Raises InputError with the names there are."""
   package = importlib.import_module(f'gen_jax.{kind}')

@@ -41,8 +41,8 @@ def role(options, steps: int, loss, after: optax.GradientTransformation | None =
 
   Raises InputError for an unknown name or a value out of range.
   """
-  choose('optimizer', options.optimizer, OPTIMIZERS)
-  choose('schedule', options.schedule, SCHEDULES)
+  core.choose('optimizer', options.optimizer, OPTIMIZERS)
+  core.choose('schedule', options.schedule, SCHEDULES)
   for name, low, high in (('learning_rate', 0, float('inf')), ('b1', 0, 1), ('b2', 0, 1), ('ema', 0, 1), ('ema_width', .001, .28)):
     if options[name] is not None and not low <= options[name] < high:
       raise core.InputError(f'{name}={options[name]} is not in [{low}, {high})')
@@ -68,10 +68,3 @@ def power_average(width: float):
   2024, https://arxiv.org/abs/2312.02696, eq. 3 and 126)."""
   power = np.roots([1, 7, 16 - width**-2, 12 - width**-2]).real.max()
   return lambda step: (step / (step + 1.))**(power + 1)
-
-
-def choose(what: str, name: str, table: dict):
-  """The entry of a table. Raises InputError with the names there are."""
-  if name not in table:
-    raise core.InputError(f'{what}={name!r}: there are {", ".join(map(str, table))}')
-  return table[name]

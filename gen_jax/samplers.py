@@ -13,11 +13,6 @@ from gen_jax import core
 MOST_STEPS = 1000   # more levels than that a network can't tell apart
 
 
-def normal(keys_N, shape):
-  """One draw a key, [N, *shape]."""
-  return jax.vmap(lambda key: jax.random.normal(key, shape))(keys_N)
-
-
 def ddim(predict, schedule, x, memory, t, to, keys_N, options, eta=None):
   """Song et al. 2021, https://arxiv.org/abs/2010.02502, eq. 12 and 16, on any path."""
   eta = options['eta'] if eta is None else eta
@@ -27,7 +22,7 @@ def ddim(predict, schedule, x, memory, t, to, keys_N, options, eta=None):
   if not eta:
     return alpha_to * clean + sigma_to * noise, memory
   variance = (eta * sigma_to)**2 * (1 - (alpha * sigma_to / (alpha_to * sigma))**2)
-  return alpha_to * clean + jnp.sqrt(sigma_to**2 - variance) * noise + jnp.sqrt(variance) * normal(keys_N, x.shape[1:]), memory
+  return alpha_to * clean + jnp.sqrt(sigma_to**2 - variance) * noise + jnp.sqrt(variance) * core.normal(keys_N, x.shape[1:]), memory
 
 
 def euler(*args):
@@ -45,7 +40,7 @@ def heun(predict, schedule, x, memory, t, to, keys_N, options):
     alpha, sigma = schedule.path(t)
     raised = sigma / alpha * (1 + min(options['churn'] / options['steps'], 2**.5 - 1))
     t = schedule.time(jnp.log(raised))
-    x = schedule.path(t)[0] * (x / alpha + jnp.sqrt(raised**2 - (sigma / alpha)**2) * normal(keys_N, x.shape[1:]))
+    x = schedule.path(t)[0] * (x / alpha + jnp.sqrt(raised**2 - (sigma / alpha)**2) * core.normal(keys_N, x.shape[1:]))
   (alpha, sigma), (alpha_to, sigma_to) = schedule.path(t), schedule.path(to)
   clean = predict(x, t)
   noise = (x - alpha * clean) / sigma
@@ -77,7 +72,7 @@ def dpm2m(predict, schedule, x, memory, t, to, keys_N, options):
 def consistency(predict, schedule, x, memory, t, to, keys_N, options):
   """The clean x, noised afresh (Song et al. 2023, https://arxiv.org/abs/2303.01469, alg. 1): for consistency models."""
   alpha_to, sigma_to = schedule.path(to)
-  return alpha_to * predict(x, t) + sigma_to * normal(keys_N, x.shape[1:]), memory
+  return alpha_to * predict(x, t) + sigma_to * core.normal(keys_N, x.shape[1:]), memory
 
 
 SAMPLERS = {f.__name__: f for f in (ddim, euler, ddpm, heun, midpoint, dpm2m, consistency)}

@@ -332,7 +332,7 @@ def test_evaluate_refuses(fails, workdir):
   assert 'names no evaluator' in fails(evaluate.main, f'--workdir={workdir}')
   assert "no 'fid9' in" in fails(evaluate.main, f'--workdir={workdir}', '--config.evals=fid9')
   assert 'no such field in the config: seed' in fails(evaluate.main, f'--workdir={workdir}', '--config.seed=3')
-  assert "split 'train2'" in fails(evaluate.main, f'--workdir={workdir}', '--config.evals=score', '--split=train2')
+  assert "split='train2': there are" in fails(evaluate.main, f'--workdir={workdir}', '--config.evals=score', '--split=train2')
   assert '--workdir is missing' in fails(evaluate.main, '--config.evals=score')
   two = [f'--workdir={workdir}', f'--workdir={workdir}/nowhere', '--config.evals=modes']
   assert 'nowhere is not a workdir' in fails(evaluate.main, *two, f'--out={workdir}/both')

@@ -85,8 +85,7 @@ def make(config, split: str) -> Source:
 @functools.lru_cache(maxsize=len(SPLITS))   # the loop, the pictures and the evaluators read the same splits
 def _make(options: str, split: str) -> Source:
   options = ConfigDict(json.loads(options))
-  if split not in SPLITS:
-    raise core.InputError(f'split {split!r}: there are {", ".join(SPLITS)}')
+  core.choose('split', split, SPLITS)
   source = core.module('data', options.name).make(options, split)
   if source.size == 0:
     raise core.InputError(f'the {split} split of {options.name} is empty')

@@ -44,8 +44,7 @@ def make(config, split):
       raise core.InputError(f'config.data.{field}={config[field]}: {" or ".join(VENDORS)}')
   if config.other == config.vendor or config.other and config.captions or config.unpaired and not config.other:
     raise core.InputError('config.data.other is the vendor that config.data.vendor is not, without captions; unpaired is of both')
-  if config.size not in SIZES:
-    raise core.InputError(f'config.data.size={config.size}: one of {", ".join(map(str, SIZES))}')
+  core.choose('data.size', config.size, SIZES)
   folder, found = _read(config, split)
   names = [name for name, _, _ in found]
   x = _drawn(folder / config.vendor, names, config.size)
@@ -57,7 +56,7 @@ def make(config, split):
       others[cycle] = others[np.roll(cycle, 1)]
     return data.from_arrays(x, others, data.Spec(x.shape[1:], paired=True))
   if config.captions:
-    known = text.vocabulary(captions(config, 'train'))
+    known = text.vocabulary([caption for _, _, caption in _read(config, 'train')[1]])
     spec = data.Spec(x.shape[1:], words=known, length=LENGTH)
     return data.from_arrays(x, text.encode([caption for *_, caption in found], known, LENGTH), spec)
   return data.from_arrays(x, [label for _, label, _ in found], data.Spec(x.shape[1:], classes=len(CATEGORIES), names=CATEGORIES))
@@ -80,18 +79,9 @@ def _drawn(folder, names, size):
   return x
 
 
-def captions(config, split: str) -> list[str]:
-  """What the emoji of a split show, in the order of make's: their Unicode names as lower-case ASCII, then the skin tones. Not all are distinct.
-
-  Raises InputError for an unknown split, and where emoji.json is not there or damaged.
-  """
-  if split not in data.SPLITS:
-    raise core.InputError(f'split {split!r}: there are {", ".join(data.SPLITS)}')
-  return [caption for _, _, caption in _read(config, split)[1]]
-
-
 def _read(config, split):
-  """(the folder, [(file name, label, caption)] of the split)"""
+  """(the folder, [(file name, label, caption)] of the split, in the order of make's). Captions are Unicode's names as lower-case ASCII, then the skin
+  tones; not all are distinct. Raises InputError where emoji.json is not there or damaged."""
   folder = pathlib.Path(config.folder) if config.folder else data.directory() / 'emoji'
   path = folder / 'emoji.json'
   if not path.is_file():

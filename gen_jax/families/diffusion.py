@@ -71,10 +71,10 @@ def condition_of(said: str, spec) -> np.ndarray:
 
 def make(config, spec) -> core.Family:
   o, s = config.family, config.sample
-  fixed_schedule = optimizers.choose('family.schedule', o.schedule, schedules.SCHEDULES)
-  objective = optimizers.choose('family.objective', o.objective, schedules.OBJECTIVES)
-  weight = optimizers.choose('family.weight', o.weight, schedules.WEIGHTS)
-  optimizers.choose('sample.sampler', s.sampler, samplers.SAMPLERS)
+  fixed_schedule = core.choose('family.schedule', o.schedule, schedules.SCHEDULES)
+  objective = core.choose('family.objective', o.objective, schedules.OBJECTIVES)
+  weight = core.choose('family.weight', o.weight, schedules.WEIGHTS)
+  core.choose('sample.sampler', s.sampler, samplers.SAMPLERS)
   if o.condition and not (spec.classes or spec.words):
     raise core.InputError(f'family.condition needs labels or captions, and {config.data.name} has none')
   if not o.condition and (s.guidance != 1 or s.negative):
@@ -94,7 +94,7 @@ def make(config, spec) -> core.Family:
   if not all(math.isfinite(v) for v in (s.guidance, s.churn, o.deviation)):
     raise core.InputError(f'sample.guidance={s.guidance}, sample.churn={s.churn}, family.deviation={o.deviation}: must be finite')
   if s.edit:
-    optimizers.choose('sample.edit', s.edit, edits.EDITS)
+    core.choose('sample.edit', s.edit, edits.EDITS)
     if not spec.bounded or len(spec.shape) != 3 or s.edit == 'colour' and spec.shape[-1] == 1:
       raise core.InputError(f'sample.edit={s.edit} is of pixels, and not for x of shape {tuple(spec.shape)}')
   if not 0 < s.strength <= 1:
@@ -152,7 +152,7 @@ def make(config, spec) -> core.Family:
   def loss(own, state, batch, keys_B, key):
     x_B, condition_B, schedule = batch['x'], labels(batch, keys_B), schedule_of(own)
     u_B = jax.vmap(jax.random.uniform)(core.fold(keys_B, 'time'))
-    t_B, e_B = schedule.draw(u_B), samplers.normal(core.fold(keys_B, 'noise'), x_B.shape[1:])
+    t_B, e_B = schedule.draw(u_B), core.normal(core.fold(keys_B, 'noise'), x_B.shape[1:])
     out, clean = predict(own, noised(schedule, x_B, t_B, e_B), t_B, condition_B)
     error_B = mean_square(clean - x_B)
 
@@ -199,7 +199,7 @@ def make(config, spec) -> core.Family:
     return at
 
   def prior(state, keys_N):
-    return samplers.normal(core.fold(keys_N, 'prior'), spec.shape)
+    return core.normal(core.fold(keys_N, 'prior'), spec.shape)
 
   def drawn(state, z_N, keys_N, condition_N):
     given, schedule = condition_N if isinstance(condition_N, dict) else {'label': condition_N}, schedule_of(state.averaged('model'))
@@ -245,7 +245,7 @@ def make(config, spec) -> core.Family:
     alpha, sigma = schedule.path(jnp.ones(()))
     noise_B = .5 * size * mean_square(x_B) * (alpha / sigma)**2
     alpha, sigma = schedule.path(jnp.zeros(()))
-    seen = x_B + sigma / alpha * samplers.normal(core.fold(keys_B, 'last'), x_B.shape[1:])
+    seen = x_B + sigma / alpha * core.normal(core.fold(keys_B, 'last'), x_B.shape[1:])
     return noise_B - losses.pixels(x_B, seen, sigma / alpha, spec.bounded)
 
   def bound(clean, schedule, x_B, keys_B):
@@ -256,7 +256,7 @@ def make(config, spec) -> core.Family:
     def between(i):
       level_B = low + (high - low) * ((u_B + i / o.score_draws) % 1)   # even in the level, where the error falls about as the ratio rises
       t_B = schedule.time(level_B)
-      error_B = size * mean_square(clean(noised(schedule, x_B, t_B, samplers.normal(core.fold(keys_B, i), x_B.shape[1:])), t_B) - x_B)
+      error_B = size * mean_square(clean(noised(schedule, x_B, t_B, core.normal(core.fold(keys_B, i), x_B.shape[1:])), t_B) - x_B)
       return (high - low) * jnp.exp(-2 * level_B) * error_B
     return -at_ends(schedule, x_B, keys_B) - jax.lax.map(between, jnp.arange(o.score_draws)).mean(0)
 

@@ -64,11 +64,10 @@ class Discriminator(nn.Module):
 
 def make(config, spec) -> core.Family:
   o = config.family
-  adversarial = optimizers.choose('family.loss', o.loss, losses.ADVERSARIAL)
-  penalty = optimizers.choose('family.penalty', o.penalty, penalties.PENALTIES)
-  augments = [optimizers.choose('family.augment', name, augment.DIFFERENTIABLE) for name in filter(None, o.augment.split(','))]
-  if o.condition not in CONDITIONS:
-    raise core.InputError(f'family.condition={o.condition!r}: there are {", ".join(CONDITIONS)}')
+  adversarial = core.choose('family.loss', o.loss, losses.ADVERSARIAL)
+  penalty = core.choose('family.penalty', o.penalty, penalties.PENALTIES)
+  augments = [core.choose('family.augment', name, augment.DIFFERENTIABLE) for name in filter(None, o.augment.split(','))]
+  core.choose('family.condition', o.condition, CONDITIONS)
   if o.condition != 'none' and not spec.classes:
     raise core.InputError(f'family.condition={o.condition!r} needs labels, and {config.data.name} has none: use none')
   if augments and len(spec.shape) != 3:
@@ -115,7 +114,7 @@ def make(config, spec) -> core.Family:
     return (jnp.minimum(jnp.floor(sizes) + jnp.clip(2 * (sizes % 1) - 1, 0, 1), decoder.grows),)
 
   def latents(keys_B):
-    return jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(core.fold(keys_B, 'latent'))
+    return core.normal(core.fold(keys_B, 'latent'), (o.latent,))
 
   def generate(params, state, z_BxZ, condition_B):
     return G.apply({'params': params}, z_BxZ, condition_B, *grown(state.step))

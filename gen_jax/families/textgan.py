@@ -144,7 +144,7 @@ def make(config, spec) -> core.Family:
     next_BxT = batch['x'][:, 1:]
     return losses.of_text(G.apply({'params': state.averaged('model')}, batch['x'][:, :-1]), next_BxT, next_BxT != text.NOTHING)
 
-  adversarial, model_loss = optimizers.choose('family.game', o.game, {
+  adversarial, model_loss = core.choose('family.game', o.game, {
       'seqgan': (losses.ADVERSARIAL['nonsaturating'], policy_loss), 'relgan': (losses.ADVERSARIAL['relativistic'], relaxed_loss)})
   return core.Family(init, {
       'discriminator': optimizers.role(config.roles.discriminator, config.steps, discriminator_loss),

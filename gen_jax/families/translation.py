@@ -46,7 +46,7 @@ def make(config, spec) -> core.Family:
     raise core.InputError('family.l1, cycle and identity are at least 0, discriminator_width at least 1')
   if config.data.get('unpaired') and not o.cycle:
     raise core.InputError('family.cycle=0 learns from pairs, and data.unpaired=True mixes them: family.cycle=10 learns from images of both alone')
-  adversarial = optimizers.choose('family.loss', o.loss, {name: loss for name, loss in losses.ADVERSARIAL.items() if not loss.paired})
+  adversarial = core.choose('family.loss', o.loss, {name: loss for name, loss in losses.ADVERSARIAL.items() if not loss.paired})
   net, = networks.make(config.network, spec, 'denoiser')
   D = Discriminator(o.discriminator_width)
   ways = tuple(ENDS) if o.cycle else ('forward',)

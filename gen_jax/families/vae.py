@@ -53,9 +53,8 @@ class Autoencoder(nn.Module):
 
 def make(config, spec) -> core.Family:
   o = config.family
-  likelihood = optimizers.choose('family.likelihood', o.likelihood, losses.LIKELIHOODS)
-  if o.posterior not in ('gaussian', 'deterministic'):
-    raise core.InputError(f'family.posterior={o.posterior!r}: there are gaussian, deterministic')
+  likelihood = core.choose('family.likelihood', o.likelihood, losses.LIKELIHOODS)
+  core.choose('family.posterior', o.posterior, ('gaussian', 'deterministic'))
   if o.condition and not spec.classes:
     raise core.InputError(f'family.condition needs labels, and {config.data.name} has none')
   if not spec.bounded and o.likelihood not in ('gaussian', 'gaussian_learned'):
@@ -110,7 +109,7 @@ def make(config, spec) -> core.Family:
     return jax.vmap(lambda x, key: x + o.noise * jax.random.normal(key, x.shape))(x_B, core.fold(keys_B, 'noise'))
 
   def draw(mean_BxZ, log_scale_BxZ, keys_B):
-    e_BxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(keys_B)
+    e_BxZ = core.normal(keys_B, (o.latent,))
     return mean_BxZ + jnp.exp(log_scale_BxZ) * e_BxZ
 
   def log_ratio(own, z_BxZ, mean_BxZ, log_scale_BxZ):
@@ -185,7 +184,7 @@ def make(config, spec) -> core.Family:
     return -log_mixture(own, (z_BxZ - mean[None]) / deviation[None]), core.Aux({})
 
   def prior(state, keys_N):
-    z_NxZ = jax.vmap(lambda key: jax.random.normal(key, (o.latent,)))(core.fold(keys_N, 'latent'))
+    z_NxZ = core.normal(core.fold(keys_N, 'latent'), (o.latent,))
     if o.mixture:
       own = state.averaged('prior')
       k_N = jax.vmap(lambda key: jax.random.categorical(key, own['logit']))(core.fold(keys_N, 'component'))

@@ -65,10 +65,8 @@ def make(config, spec) -> core.Family:
   """In shapes, Z are the latent's channels, and ...xZ is BxZ or BxhxwxZ as the network's encoder has it. Raises InputError for options out of range
   or that do not go together, and for a network without encoder or decoder."""
   o = config.family
-  likelihood = optimizers.choose('family.likelihood', o.likelihood, losses.LIKELIHOODS)
-  vq, fsq, kl = (o.quantizer == name for name in QUANTIZERS)
-  if o.quantizer not in QUANTIZERS:
-    raise core.InputError(f'family.quantizer={o.quantizer!r}: there are {", ".join(QUANTIZERS)}')
+  likelihood = core.choose('family.likelihood', o.likelihood, losses.LIKELIHOODS)
+  vq, fsq, kl = (core.choose('family.quantizer', o.quantizer, QUANTIZERS) == name for name in QUANTIZERS)
   if not spec.bounded and o.likelihood not in ('gaussian', 'gaussian_learned'):
     raise core.InputError(f'family.likelihood={o.likelihood!r} is for x in [-1, 1], and {config.data.name} is unbounded: use gaussian')
   sizes = o.levels.replace(' ', '').split(',')
@@ -126,7 +124,7 @@ def make(config, spec) -> core.Family:
   def taken(variables, z, log_scale, keys_B):
     """What the decoder is trained on: a draw, or the quantised z with the gradient of z (straight through)."""
     if kl:
-      return z + jnp.exp(log_scale) * jax.vmap(lambda key: jax.random.normal(key, z.shape[1:]))(core.fold(keys_B, 'posterior'))
+      return z + jnp.exp(log_scale) * core.normal(core.fold(keys_B, 'posterior'), z.shape[1:])
     return z + jax.lax.stop_gradient(quantise(variables, z) - z)
 
   def shown(out):

@@ -12,8 +12,6 @@ import jax.numpy as jnp
 from gen_jax import core
 from gen_jax.modalities import text
 
-DTYPES = ('float32', 'bfloat16')
-
 
 class Parts(NamedTuple):
   """None: the network has no such part."""
@@ -30,8 +28,7 @@ def make(options, spec, *parts: str, maps: bool = False) -> list[nn.Module]:
 
   Raises InputError where it lacks one, or makes maps for a family that takes none.
   """
-  if options.dtype not in DTYPES:
-    raise core.InputError(f'network.dtype={options.dtype!r}: there are {", ".join(DTYPES)}')
+  core.choose('network.dtype', options.dtype, ('float32', 'bfloat16'))
   made = core.module('networks', options.name).make(options, spec)
   if made.maps and not maps:
     raise core.InputError(f'network {options.name} makes maps, which the family vqvae takes; for one vector an example take conv, resnet or mlp')

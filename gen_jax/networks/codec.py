@@ -62,9 +62,8 @@ def active(x, dtype):
 
 
 def make(options, spec):
-  if options.factor not in FACTORS:
-    raise core.InputError(f'network.factor={options.factor}: there are {", ".join(map(str, FACTORS))}')
+  stages = core.choose('network.factor', options.factor, FACTORS)
   if len(spec.shape) != 3 or any(side % options.factor or not side for side in spec.shape[:2]):
     raise core.InputError(f'this network makes images whose sides are multiples of network.factor={options.factor}, not {tuple(spec.shape)}')
-  shared = dict(width=options.width, blocks=options.blocks, stages=FACTORS[options.factor], dtype=options.dtype)
+  shared = dict(width=options.width, blocks=options.blocks, stages=stages, dtype=options.dtype)
   return Parts(Encoder(**shared), Decoder(spec.shape[-1], **shared), maps=True)

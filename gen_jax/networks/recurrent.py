@@ -56,8 +56,7 @@ class Recurrent(nn.Module):
 
 def make(options, spec):
   o = options
-  if o.cell not in CELLS:
-    raise core.InputError(f'network.cell={o.cell!r}: there are {", ".join(CELLS)}')
+  core.choose('network.cell', o.cell, CELLS)
   if not 0 <= o.dropout < 1:
     raise core.InputError(f'network.dropout={o.dropout}: must be in [0, 1)')
   return Parts(causal=Recurrent(o.width, o.layers, o.cell, o.dropout, o.dtype))

@@ -155,8 +155,7 @@ class Transformer(nn.Module):
 def make(options, spec):
   o = options
   groups = o.groups or o.heads
-  if o.style not in ('gpt2', 'llama'):
-    raise core.InputError(f'network.style={o.style!r}: there are gpt2, llama')
+  core.choose('network.style', o.style, ('gpt2', 'llama'))
   if o.width % (2 * o.heads) or o.heads % groups:
     raise core.InputError(f'network.width={o.width} must be a multiple of twice heads={o.heads}, and heads of groups={groups}')
   if not 0 <= o.dropout < 1:

@@ -42,5 +42,5 @@ def test_arrays_that_do_not_fit_are_not_resident(make):
 
 
 def test_an_unknown_split_is_refused(make):
-  with pytest.raises(core.InputError, match="split 'valid': there are train, validation, test"):
+  with pytest.raises(core.InputError, match="split='valid': there are train, validation, test"):
     make('mnist', 'valid')

@@ -263,9 +263,9 @@ def test_a_codec_says_what_it_makes():
     c.network.update(options)
     with pytest.raises(core.InputError, match=message):
       vqvae.make(c, spec)
-  c = config.base('mnist', 'vae', 'codec', model={})
-  with pytest.raises(core.InputError, match='vqvae'):
-    codec.make(c.network, SPEC).decoder.init(jax.random.key(0, impl=KEYS), jnp.zeros((2, 3)))
+  for name in ('vae', 'classifier'):
+    with pytest.raises(core.InputError, match='network codec makes maps, which the family vqvae takes'):
+      core.module('families', name).make(config.base('mnist', name, 'codec', model={}), SPEC._replace(classes=10))
 
 
 @pytest.mark.parametrize('options', [dict(), dict(quantizer='fsq', levels='3,2,4', latent=3)], ids=['vq', 'fsq'])
