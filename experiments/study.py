@@ -15,6 +15,8 @@ RECORDED = ('parameters', 'jax', 'state_sha256', 'machine', 'git_commit')
 
 def verb(name, *flags):
   done = subprocess.run([sys.executable, '-m', f'gen_jax.{name}', *map(str, flags)])
+  if done.returncode < 0:
+    raise core.RunError(f'gen_jax.{name} was killed by signal {-done.returncode}')
   if done.returncode:
     sys.exit(done.returncode)   # its line says why
 

@@ -92,7 +92,7 @@ def _train(config, workdir, force, held):
   dispatch = _dispatch(game, state, resident is not None)
   environment = {**manifest.environment(game.mesh), 'data': source.checksum}
   if start and before:
-    if not force and (before.get('data'), run.spec_of(before, workdir)) != (source.checksum, source.spec):
+    if not force and not (before.get('data') == source.checksum and run.spec_of(before, workdir).alike(source.spec)):
       raise core.InputError(f'{workdir} was trained on other data than {config.data.name} gives now: bring those back, take another workdir, or '
                             '--force to go on with these')
     changes += configs.differences({k: before.get(k) for k in environment}, environment)

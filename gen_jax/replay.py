@@ -30,7 +30,7 @@ def main(argv):
   again = workdir / 'replay'
   if not begun(again, config):
     shutil.rmtree(again, ignore_errors=True)
-  new = loop.train(config, again)
+  new = loop.train(config, again, force=True)   # what differs by now is said below
   differs = configs.differences({k: old.get(k) for k in SAME}, {k: new.get(k) for k in SAME})
   changes = old.get('changes', []) + new.get('changes', [])
   for line in changes + differs:
@@ -49,7 +49,9 @@ def main(argv):
 def begun(again: pathlib.Path, config) -> bool:
   """Whether a replay of this config was interrupted, and goes on."""
   there = manifest.read(again)
-  return bool(there) and 'state_sha256' not in there and configs.plain(configs.load(again / 'config.json')) == configs.plain(config)
+  if not there or 'state_sha256' in there or not (again / 'config.json').is_file():
+    return False
+  return configs.plain(configs.load(again / 'config.json')) == configs.plain(config)
 
 
 if __name__ == '__main__':

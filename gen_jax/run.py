@@ -133,6 +133,7 @@ def trained(workdir: str) -> tuple[Run, core.TrainState, str]:
   run, state = load(workdir, lambda config: config.update(mesh='data=1' if jax.process_count() == 1 else ''))
   if run.config.seeds > 1:
     raise core.InputError(f'{workdir} holds {run.config.seeds} seeds: a frozen part is of one')
+  run = run._replace(family=game(run.config, run.spec)[0])   # whole on every device: within another's loss nothing is shared out
   kept = state.replace(params={name: state.averaged(name) for name in state.params}, opt_state={}, ema={})
   return run, jax.device_get(kept), checkpoint.state_sha256(state)
 
@@ -348,8 +349,8 @@ def for_seeds(run: Run, tree):
 def same_data(run: Run, split: str) -> data.Source:
   """A split of the data that the run was trained on. Raises InputError where they are of another kind now."""
   source = data.make(run.config, split)
-  if source.spec != run.spec:
-    differ = next(name for name, a, b in zip(data.Spec._fields, source.spec, run.spec) if a != b)
+  if not source.spec.alike(run.spec):
+    differ = next(name for name, a, b in zip(data.Spec._fields, source.spec, run.spec) if a != b and name != 'names')
     raise core.InputError(f'{run.config.data.name} is not what this run was trained on: its {differ} is another')
   return source
 

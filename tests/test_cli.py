@@ -274,6 +274,8 @@ def test_a_text(fails, tmp_path, capsys):
   spec = data.Spec((12,), bounded=False, modality='text', tokenizer=text.characters(['to be or not'], 0).to_str())
   run = as_if_trained(tmp_path / 'run', 'autoregressive', 'model', spec=spec, network='transformer', data_name='text')
   flags = [run, f'--out={tmp_path}/x.txt', '--num=3']
+  with pytest.raises(core.InputError, match='text is of tokens, and the family diffusion is not'):
+    as_if_trained(tmp_path / 'other', 'diffusion', 'model', spec=spec, data_name='text')
   assert "no tokens for 'Q'" in fails(sample.main, *flags, '--prompt=to Q')
   assert 'this run knows no captions' in fails(sample.main, *flags, '--caption=red heart')
   assert '--prompt has 12 tokens: with what follows the model sees 12' in fails(sample.main, *flags, '--prompt=to be or not')

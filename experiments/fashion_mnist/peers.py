@@ -336,7 +336,7 @@ def fidelity(options) -> dict:
   return found
 
 
-def main():
+def main(argv):
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--rows', default=','.join(PEERS))
   parser.add_argument('--seeds', type=int, default=3)
@@ -347,7 +347,7 @@ def main():
   parser.add_argument('--fidelity', action='store_true')
   parser.add_argument('--images', type=int, default=500, help='of --fidelity; our extractors take 500 at once, and fill up what is less')
   parser.add_argument('--rounds', type=int, default=3, help='of --fidelity')
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   if options.out == HERE and options.seconds != BUDGET:
     parser.error('--seconds is for trials: --out=DIR keeps them out of the table')
   if unknown := set(options.rows.split(',')) - set(PEERS):
@@ -364,4 +364,5 @@ if __name__ == '__main__':
   if sys.argv[1:2] == ['--worker']:
     WORKERS[sys.argv[2]](*sys.argv[3:])
   else:
-    main()
+    from gen_jax import cli
+    sys.exit(cli.verb(main)())

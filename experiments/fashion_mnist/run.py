@@ -69,7 +69,7 @@ def one(row, seed, runs) -> dict:
   if path.exists():
     return json.loads(path.read_text())
   workdir = runs / f'{row}_{seed}'
-  resumed, spent = workdir.exists(), processor_seconds()
+  resumed, spent = any(pathlib.Path(f'{workdir}{codec}').exists() for codec in ('', '_codec')), processor_seconds()
   train(row, seed, workdir, *coded(row, seed, workdir))
   spent = processor_seconds() - spent
   conditional = row.removeprefix(rows.HALF_HOUR).startswith(('acgan', 'projection', 'conditional'))

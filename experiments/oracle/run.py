@@ -24,7 +24,7 @@ def one(row, oracle, options) -> dict:
   study.verb('train', '--config=configs/oracle_mle.py', f'--workdir={start}', *given)
   if row != 'mle':
     study.verb('train', f'--config=configs/oracle_{row}.py', f'--workdir={workdir}', *given, f'--config.init_from={start}')
-  return {'temperatures': {str(t): measured(workdir, t) for t in TEMPERATURES[row]}, **study.record(workdir)}
+  return {'temperatures': {str(t): measured(workdir, t) for t in TEMPERATURES[row]}, **study.record(workdir, *([start] if row != 'mle' else []))}
 
 
 def measured(workdir, temperature) -> dict:

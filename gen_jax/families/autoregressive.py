@@ -122,7 +122,7 @@ def make(config, spec) -> core.Family:
       turn_NxL = x_NxL == spec.between_turns
       answer_NxL = (turn_NxL.cumsum(-1) - turn_NxL) % 2 == 1
       given_NxL = jnp.pad(start_NxP != text.NOTHING, ((0, 0), (0, length - start_NxP.shape[1])))
-      x_NxL = jnp.where(given_NxL | answer_NxL, x_NxL, text.NOTHING)
+      x_NxL = jnp.where((given_NxL | answer_NxL).cumprod(-1) > 0, x_NxL, text.NOTHING)
     return x_NxL if goes_on or not o.condition else x_NxL.at[:, 0].set(text.END)   # what data begin with
 
   return core.Family(init, {'model': optimizers.role(config.roles.model, config.steps, loss)}, sample, score)

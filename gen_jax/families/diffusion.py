@@ -90,7 +90,7 @@ def make(config, spec) -> core.Family:
   if not 0 <= o.drop < 1 or not 0 <= s.eta <= 1 or s.churn < 0 or o.deviation <= 0:
     raise core.InputError('family.drop is in [0, 1), sample.eta in [0, 1], sample.churn at least 0, family.deviation above 0')
   if s.eta and s.sampler != 'ddim' or s.churn and s.sampler != 'heun':
-    raise core.InputError(f'sample.eta is of ddim and sample.churn of heun: with {s.sampler} they change nothing')
+    raise core.InputError(f'sample.eta is of ddim and sample.churn of heun: with {s.sampler} both are 0')
   if not all(math.isfinite(v) for v in (s.guidance, s.churn, o.deviation)):
     raise core.InputError(f'sample.guidance={s.guidance}, sample.churn={s.churn}, family.deviation={o.deviation}: must be finite')
   if s.edit:

@@ -169,6 +169,8 @@ def test_dropout_is_of_training_and_of_each_example():
     (tokens(4), dict(network={'cell': 'rnn'}), 'there are lstm, gru'), (tokens(4), dict(network={'heads': 3}), 'must be a multiple'),
     (tokens(4), dict(network={'dropout': 1.}), 'network.dropout'), (tokens(4), dict(sample={'temperature': -1.}), 'sample.temperature=-1.0: must be'),
     (tokens(4), dict(sample={'top_p': 0.}), 'sample.top_p=0.0: must be'), (tokens(4), dict(sample={'beams': 0}), 'sample.beams=0: must be'),
+    (tokens(4), dict(sample={'beams': 2, 'top_k': 3}), 'sample.top_k=3 changes nothing with sample.beams=2'),
+    (tokens(4), dict(sample={'length_penalty': .5}), 'sample.length_penalty=0.5 changes nothing'),
     (data.Spec((4, 4, 1)), dict(sample={'tokens': 3}), 'sample.tokens is for text')])
 def test_what_is_refused(spec, options, said):
   with pytest.raises(core.InputError, match=said):
@@ -192,6 +194,19 @@ def test_smoothing_is_over_tokens_and_not_over_classes():
   family, state = make(tokens(4)._replace(classes=2), condition=True, smoothing=.1)
   x = {'x': np.array([[text.END, A, B, C]]), 'condition': np.array([1])}
   assert float(family.roles['model'].loss(state.params['model'], state, x, keys(1), keys(1)[0])[0][0]) < 20
+
+
+def test_a_dialogue_ends_with_its_answer():
+  family, state = make(tokens(12)._replace(between_turns=D))
+  plain, _ = make(tokens(12))
+  prompt = np.array([[text.END, A, D]] * 100)
+  free, told = (np.asarray(jax.jit(f.sample)(state, keys(100), prompt)) for f in (plain, family))
+  turns = (free == D).cumsum(-1) - (free == D)   # before each token
+  np.testing.assert_array_equal(told, np.where(turns < 2, free, text.NOTHING))
+  assert (turns[free > 0] > 2).any()
+  more = np.asarray(jax.jit(family.sample)(state, keys(100), told))   # an answer that has ended does not go on
+  ended = (told == D).sum(-1) == 2
+  np.testing.assert_array_equal(more[ended], told[ended])
 
 
 def test_only_answers_are_told():

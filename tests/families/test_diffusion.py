@@ -231,7 +231,8 @@ def test_encode_bears_a_networks_error(monkeypatch, objective):
 
 @pytest.mark.parametrize('sample, options, what', [
     (dict(guidance=2.), {}, 'guidance'), (dict(negative='0'), {}, 'negative'), (dict(steps=1001), {}, '1000'), (dict(steps=0), {}, 'steps'),
-    (dict(sampler='huen'), {}, 'heun'), (dict(eta=2.), {}, 'eta'), ({}, dict(schedule='cosin'), 'cosine'), ({}, dict(objective='x'), 'velocity'),
+    (dict(sampler='huen'), {}, 'heun'), (dict(eta=2.), {}, 'eta'), (dict(eta=.5), {}, 'eta is of ddim'),
+    ({}, dict(schedule='cosin'), 'cosine'), ({}, dict(objective='x'), 'velocity'),
     ({}, dict(condition=True), 'labels'), ({}, dict(consistency=3), 'edm'), ({}, dict(weight='snr'), 'min_snr'),
     (dict(guidance_from=.9, guidance_to=.1), {}, 'from <= to'), (dict(guidance_from=math.nan), {}, 'from <= to'),
     (dict(edit='vary'), {}, 'is of pixels'), (dict(strength=0.), {}, 'strength')], ids=str)

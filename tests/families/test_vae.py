@@ -178,6 +178,7 @@ def test_a_condition_is_used():
     (dict(likelihood='poisson'), 'bernoulli'), (dict(posterior='normal'), 'deterministic'),
     (dict(binarize='dynamic', likelihood='gaussian'), 'binarize'),
     (dict(importance_samples=5, posterior='deterministic'), 'importance_samples'), (dict(importance_samples=5, beta_warmup=9), 'a KL term'),
+    (dict(posterior='deterministic', beta=2.), 'a KL term'), (dict(beta=-1.), 'at least 0'),
     (dict(condition=True, spec=data.Spec((2,))), 'condition'),
     (dict(spec=data.Spec((2,), bounded=False)), 'unbounded')], ids=lambda o: str(o)[:40])
 def test_what_makes_no_sense_is_refused(options, message):

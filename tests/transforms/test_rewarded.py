@@ -163,6 +163,16 @@ def test_what_is_refused(story, reference, options, said):
                    {'x': jnp.zeros((2, 9), jnp.int32)}, keys(2), jax.random.key(0))
 
 
+def test_a_prompt_that_has_an_end_counts_for_nothing(story, reference):
+  made = run.build(configured(story, 'length', init_from=reference, reference=reference), SPEC)
+  state, loss = run.initial(made), jax.jit(made.family.roles['model'].loss)
+  x = np.random.default_rng(0).integers(text.END + 1, text.END + 3, (4, 9))
+  x[1, 2] = x[3, 0] = text.END   # where a text begins it counts
+  _, aux = loss(state.params['model'], state, {'x': x}, keys(4), jax.random.key(0))
+  np.testing.assert_array_equal(aux.weight_B, [1, 0, 1, 1])
+  np.testing.assert_allclose(aux.statistics, aux.metrics['kl'][np.array([0, 2, 3])].mean(), rtol=1e-5)
+
+
 def test_what_is_not_all_told_and_what_would_not_be_used_is_refused(story, reference):
   c = configured(story, 'length', init_from=reference, reference=reference)
   with pytest.raises(core.InputError, match='a reward is of texts without turns'):
