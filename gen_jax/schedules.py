@@ -3,6 +3,7 @@
 The level of a time is log(sigma / alpha), half the negative log signal-to-noise ratio. It is finite at both ends (within log 1000 or so), so that
 every prediction gives every other, at every time.
 """
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ class Schedule(NamedTuple):
 
 def _cosine():
   """alpha = cos, sigma = sin (Nichol and Dhariwal 2021, https://arxiv.org/abs/2102.09672)."""
-  low = jnp.arctan(EDGE)
+  low = math.atan(EDGE)   # a number: an array would start the backend before jax.distributed does
   angle = lambda t: low + (jnp.pi / 2 - 2 * low) * t
   return Schedule(lambda t: (jnp.cos(angle(t)), jnp.sin(angle(t))), lambda level: (jnp.arctan(jnp.exp(level)) - low) / (jnp.pi / 2 - 2 * low))
 

@@ -1,8 +1,11 @@
 """Two processes under jax.distributed train what one process with as many devices trains."""
+import os
 import socket
+import subprocess
+import sys
 
 import numpy as np
-from processes import SMALL, finish, left, start
+from processes import ENVIRONMENT, ROOT, SMALL, finish, left, start
 
 from gen_jax import checkpoint, run
 
@@ -29,3 +32,15 @@ def test_two_processes_are_one_with_two_devices(tmp_path):
     assert a.keys() == b.keys()
     np.testing.assert_allclose(list(a.values()), list(b.values()), rtol=1e-4, atol=1e-6)
   assert len(list((tmp_path / 'two/events').iterdir())) == 1
+
+
+def test_nothing_starts_the_backend_when_it_is_imported():
+  """Or jax.distributed comes too late."""
+  code = '''
+import importlib, pathlib
+from jax._src import xla_bridge
+for path in sorted([*pathlib.Path('gen_jax').rglob('*.py'), *pathlib.Path('configs').glob('*.py')]):
+  if path.stem != '__main__':
+    importlib.import_module('.'.join(path.with_suffix('').parts).removesuffix('.__init__'))
+    assert not xla_bridge.backends_are_initialized(), path'''
+  subprocess.run([sys.executable, '-c', code], check=True, cwd=ROOT, env={**os.environ, **ENVIRONMENT})
