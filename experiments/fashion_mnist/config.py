@@ -1,7 +1,8 @@
 """The rows of the three-minute table: `--config=experiments/fashion_mnist/config.py:ROW` (half_hour_ROW: ten times its steps; README.md: protocol).
 
 STEPS is what took 180 s on the machine that the README names, as `python -m experiments.fashion_mnist.run --calibrate` measured it. A run is a number
-of steps and so replays to the bit; on another machine it takes another time. Learning rates of games and autoencoders are the published ones, none is tuned here.
+of steps and so replays to the bit; on another machine it takes another time. Learning rates of games and autoencoders are the published
+ones; none is tuned here.
 """
 from gen_jax import core
 from gen_jax.config import base
