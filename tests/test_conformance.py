@@ -92,7 +92,7 @@ def build(name, network='mlp', optimizer=None, **options) -> run.Run:
   for role in c.roles.values():
     role.turns = min(role.turns, 2)
     if optimizer:
-      role.update(optimizer=optimizer, schedule='constant', warmup=0, learning_rate=.01, b1=0.)
+      role.update(optimizer=optimizer, schedule='constant', warmup=0, learning_rate=.01, b1=0., weight_decay=0.)
   c.update({'mesh': 'data=1', **options})
   return run.build(c.lock(), spec)
 
