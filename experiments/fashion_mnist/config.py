@@ -58,6 +58,7 @@ STEPS = {
     'own_start_conv': 2460,   # its network and game are nonsaturating_conv's
     'vae_conv': 4740, 'beta_vae_conv': 4620, 'conditional_vae_conv': 4260, 'autoencoder_mixture_conv': 4500,
     'r1r2_r3gan': 480, 'diffusion_unet': 1260, 'picture_diffusion_dit': 1080, 'flow_dit': 1020, 'flow_mlp': 8520, 'consistency_unet': 1140,
+    'latent_dit': 420, 'latent_mlp': 5040, 'codes_transformer': 720,
     'latent_dit_codec': 900, 'latent_mlp_codec': 1620, 'codes_transformer_codec': 900,
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
@@ -100,7 +101,7 @@ def get_config(row=''):
   if kind in GAMES or kind in CODERS:
     config.family.latent = 64 if kind in GAMES else 32
   # A trajectory is sampled six times, for the time that it takes to reach a quality.
-  steps = times * STEPS.get(row, 0)   # 0 is refused: --calibrate says how many
+  steps = times * STEPS.get(row, 0)   # 0, of a new row, is refused: --calibrate says how many
   config.update(steps=steps, batch_size=64, log_every=steps // 60, sample_every=steps, checkpoint_every=steps // 6, eval_every=steps // 6,
                 eval_examples=2000, evals='score' if network == 'codec' else 'fid')
   return config
