@@ -1,4 +1,5 @@
 """Whatever happens to a run, the same command again ends in the state and the metrics of a run that nothing disturbed."""
+import json
 import random
 import shutil
 import signal
@@ -89,10 +90,14 @@ def test_replay(reference, tmp_path):
   for workdir in workdirs:
     shutil.copytree(reference, workdir)
   sha, _ = left(reference)
+  begun = shutil.copytree(reference, workdirs[0] / 'replay')   # it was interrupted, and goes on
+  shutil.rmtree(begun / 'checkpoints/24')
+  record = json.loads((begun / 'manifest.json').read_text())
+  (begun / 'manifest.json').write_text(json.dumps({k: v for k, v in record.items() if k != 'state_sha256'}))
   edit(workdirs[1] / 'manifest.json', state_sha256=('1' if sha[0] == '0' else '0') + sha[1:], python='2.7', changes=['step 4: seed: 0 -> 1'])
   same, other = (start('replay', f'--workdir={w}') for w in workdirs)
   out, _ = finish(same)
-  assert f'the same to the bit: {sha}' in out and not (workdirs[0] / 'replay').exists()
+  assert 'resuming at step 20' in out and f'the same to the bit: {sha}' in out and not (workdirs[0] / 'replay').exists()
   out, err = finish(other, 1)
   assert 'not the same: python: 2.7 -> ' in out and 'step 4: seed: 0 -> 1' in out
   assert len(err.splitlines()) == 1 and sha[:16] in err and (workdirs[1] / 'replay/manifest.json').exists()

@@ -209,7 +209,7 @@ def cached(key: dict, names, make) -> dict[str, np.ndarray]:
   try:
     with np.load(path) as file:
       there, kept = str(file['key']), {name: file[name] for name in names}
-  except Exception as e:   # a damaged zip raises OSError, ValueError, KeyError, BadZipFile, NotImplementedError, struct.error ...
+  except Exception as e:   # what a damaged zip raises is of many kinds
     raise core.InputError(f'{path} cannot be read ({e}): delete it, and it is made again') from None
   if there != key:
     raise core.InputError(f'{path} is of {there}, not of {key}: delete it, and it is made again')
