@@ -1,4 +1,5 @@
-"""The rows of the three-minute table: `--config=experiments/fashion_mnist/config.py:ROW` (half_hour_ROW: ten times its steps; README.md: protocol).
+"""The rows of the three-minute table: `--config=experiments/fashion_mnist/config.py:ROW` (half_hour_ROW, hour_ROW: ten, twenty times its steps;
+README.md: protocol).
 
 STEPS is what took 180 s on the machine that the README names, as `python -m experiments.fashion_mnist.run --calibrate` measured it. A run is a number
 of steps and so replays to the bit; on another machine it takes another time. Learning rates of games and autoencoders are the published
@@ -65,12 +66,11 @@ ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_sq
           for network in ('mlp', 'conv')), 'own_start_conv', 'acgan_conv', 'projection_conv', 'diffaugment_conv',
         *(f'{coder}_conv' for coder in CODERS),
         'r1r2_r3gan', 'diffusion_unet', 'picture_diffusion_dit', 'flow_dit', 'flow_mlp', 'consistency_unet', *OF_CODEC]
-HALF_HOUR = 'half_hour_'   # before a row's name: ten times its steps
+LONGER = {'half_hour_': 10, 'hour_': 20}   # before a row's name: so many times its steps
 
 
 def get_config(row=''):
-  times = 10 if row.startswith(HALF_HOUR) else 1
-  row = row.removeprefix(HALF_HOUR)
+  times, row = longer(row)
   if row not in (*ROWS, *map(codec_of, OF_CODEC)):
     raise core.InputError(f'{row!r} is not a row: there are {", ".join(ROWS)}')
   kind, network = row.rsplit('_', 1)
@@ -105,6 +105,11 @@ def get_config(row=''):
   config.update(steps=steps, batch_size=64, log_every=steps // 60, sample_every=steps, checkpoint_every=steps // 6, eval_every=steps // 6,
                 eval_examples=2000, evals='score' if network == 'codec' else 'fid')
   return config
+
+
+def longer(row) -> tuple[int, str]:
+  """How many times its steps the row has, and its name without that."""
+  return next(((times, row.removeprefix(prefix)) for prefix, times in LONGER.items() if row.startswith(prefix)), (1, row))
 
 
 def codec_of(row):

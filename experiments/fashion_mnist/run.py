@@ -2,6 +2,7 @@
 
   python -m experiments.fashion_mnist.run [--rows=A,B] [--seeds=3] [--runs=runs/fashion_mnist]   # goes on where it stopped
   python -m experiments.fashion_mnist.run --half_hour    # the three best by FID against validation images for ten times as long, seed 0
+  python -m experiments.fashion_mnist.run --rows=hour_ROW --seeds=1   # one for twenty times as long
   python -m experiments.fashion_mnist.run --table        # the tables alone
   python -m experiments.fashion_mnist.run --calibrate    # steps in 180 s, alone on the machine; of a row of two stages its ROW_codec first
 """
@@ -55,7 +56,7 @@ def share(row) -> float:
 
 
 def two_stages(row) -> bool:
-  return row.removeprefix(rows.HALF_HOUR) in rows.OF_CODEC
+  return rows.longer(row)[1] in rows.OF_CODEC
 
 
 def rate(history) -> float:
@@ -72,7 +73,7 @@ def one(row, seed, runs) -> dict:
   resumed, spent = any(pathlib.Path(f'{workdir}{codec}').exists() for codec in ('', '_codec')), processor_seconds()
   train(row, seed, workdir, *coded(row, seed, workdir))
   spent = processor_seconds() - spent
-  conditional = row.removeprefix(rows.HALF_HOUR).startswith(('acgan', 'projection', 'conditional'))
+  conditional = rows.longer(row)[1].startswith(('acgan', 'projection', 'conditional'))
   names = EVALS if conditional else ','.join(name for name in EVALS.split(',') if name not in ('agreement', 'cas'))
   began = time.monotonic()
   study.verb('evaluate', f'--workdir={workdir}', f'--config.evals={names}', '--config.eval_examples=10000')
@@ -106,7 +107,7 @@ def seconds_to(found, target):
   """Of the budget, until FID on 2,000 samples fell to a target; None if it never did."""
   step = next((step for step, fid in found['curve'] if fid <= target), None)
   before = 1 - share(found['row'])   # its codec's
-  budget = BUDGET * (10 if found['row'].startswith(rows.HALF_HOUR) else 1)
+  budget = BUDGET * rows.longer(found['row'])[0]
   return step and budget * (before + (1 - before) * step / found['steps'])
 
 
@@ -125,7 +126,7 @@ def results() -> dict[str, list[dict]]:
 
 
 def table() -> str:
-  """Of three minutes, and of half an hour as far as there are such runs."""
+  """Of three minutes, and of longer as far as there are such runs."""
   found = results()
   gans = [row for row in found if row in rows.ROWS and row.rsplit('_', 1)[0] in rows.GAMES and row != 'own_start_conv']   # a contrast
   target = float(np.median([at_end(found[row]) for row in gans]))
@@ -134,7 +135,7 @@ def table() -> str:
   for long in (False, True):
     lines = ['| ' + ' | '.join(titles) + ' |', '|---|' + '---:|' * (len(titles) - 1)]
     for row, fs in found.items():
-      if row.startswith(rows.HALF_HOUR) == long:
+      if (rows.longer(row)[0] > 1) == long:
         lines.append(cells(row, fs, target))
     if len(lines) > 2:
       blocks.append('\n'.join(lines))
@@ -166,7 +167,9 @@ def main():
   parser.add_argument('--half_hour', action='store_true')
   options = parser.parse_args()
   chosen = options.rows.split(',')
-  missing = [row for row in (*map(rows.codec_of, rows.OF_CODEC.keys() & chosen), *([] if options.calibrate else chosen)) if row not in rows.STEPS]
+  named = {rows.longer(row)[1] for row in chosen}
+  needed = {*map(rows.codec_of, rows.OF_CODEC.keys() & named), *([] if options.calibrate else named)}
+  missing = sorted(needed - rows.STEPS.keys())
   if missing and not options.table:
     sys.exit(f'no steps for {", ".join(missing)}: --calibrate --rows={",".join(missing)} says how many, for STEPS in config.py')
   if options.calibrate:
@@ -176,7 +179,7 @@ def main():
   if options.half_hour:
     found = results()
     for row in sorted((row for row in found if row in rows.ROWS), key=lambda row: at_end(found[row]))[:3]:
-      one(rows.HALF_HOUR + row, 0, options.runs)
+      one(f'half_hour_{row}', 0, options.runs)
   elif not options.table:
     for seed in range(options.seeds):   # a whole table of one seed before the next
       for row in chosen:
