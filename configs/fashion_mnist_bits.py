@@ -3,7 +3,7 @@ https://arxiv.org/abs/2107.00630).
 
   python -m gen_jax.fetch fashion_mnist
   python -m gen_jax.train --config=configs/fashion_mnist_bits.py --workdir=runs/fashion_mnist_bits
-  python -m experiments.fashion_mnist.likelihood --workdir=runs/fashion_mnist_bits
+  python -m experiments.fashion_mnist.likelihood --workdir=runs/fashion_mnist_bits --samples=50
 
 Not trained in full yet.
 """

@@ -26,10 +26,11 @@ DEFAULTS = dict(
 
 def check(o):
   """Raises InputError for options out of range."""
-  for name, fine, says in (('temperature', o.temperature >= 0, 'at least 0'), ('top_p', 0 < o.top_p <= 1, 'in (0, 1]'),
+  for name, fine, says in (('temperature', 0 <= o.temperature < math.inf, 'at least 0, and finite'), ('top_p', 0 < o.top_p <= 1, 'in (0, 1]'),
                            ('top_k', o.top_k >= 0, 'at least 0'),
                            ('tokens', o.tokens >= 0, 'at least 0'), ('beams', o.beams >= 1, 'at least 1'),
-                           ('min_p', 0 <= o.min_p <= 1, 'in [0, 1]'), ('repetition', o.repetition >= 1, 'at least 1')):
+                           ('min_p', 0 <= o.min_p <= 1, 'in [0, 1]'), ('length_penalty', math.isfinite(o.length_penalty), 'finite'),
+                           ('repetition', 1 <= o.repetition < math.inf, 'at least 1, and finite')):
     if not fine:
       raise core.InputError(f'sample.{name}={o[name]}: must be {says}')
   idle = ('temperature', 'top_k', 'top_p', 'min_p', 'repetition') if o.beams > 1 else ('length_penalty',)
@@ -86,7 +87,7 @@ def generate(step, empty, keys_N, given_NxL, never_V, o, nothing, end=None, draw
   Token i is drawn with the key fold(keys, i): going on from a part gives what the whole gave. never_V: tokens that are not drawn. draw: or
   `inverse`.
   """
-  n, last = len(given_NxL), _last(given_NxL, o, nothing)
+  n, last, ended = len(given_NxL), _last(given_NxL, o, nothing), -1 if end is None else end
 
   def going(carry):
     i, _, _, done_N, _ = carry
@@ -97,12 +98,13 @@ def generate(step, empty, keys_N, given_NxL, never_V, o, nothing, end=None, draw
     token_N = jax.lax.dynamic_index_in_dim(x_NxL, i, axis=1, keepdims=False)
     logits_Nx1xV, cache = step(token_N[:, None], cache)
     if o.repetition != 1:
-      seen_NxV |= jax.nn.one_hot(token_N, len(never_V), dtype=bool)
+      # But for `end`, which texts begin with: with it they would not end.
+      seen_NxV |= jax.nn.one_hot(token_N, len(never_V), dtype=bool) & (jnp.arange(len(never_V)) != ended)[None]
     logits_NxV = filtered(jnp.where(never_V[None], -jnp.inf, logits_Nx1xV[:, 0]), seen_NxV, o)
     drawn_N = draw(core.fold(keys_N, i), logits_NxV)
     asked_N = jax.lax.dynamic_index_in_dim(given_NxL, i + 1, axis=1, keepdims=False)
     next_N = jnp.where(asked_N != nothing, asked_N, jnp.where(done_N, nothing, drawn_N))
-    done_N |= next_N == (-1 if end is None else end)
+    done_N |= next_N == ended
     return i + 1, jax.lax.dynamic_update_index_in_dim(x_NxL, next_N, i + 1, axis=1), seen_NxV, done_N, cache
   carry = jnp.zeros((), jnp.int32), given_NxL, jnp.zeros((n, len(never_V)), bool), jnp.zeros(n, bool)
   return _loop(going, one, carry, empty, given_NxL.shape[1])[1]

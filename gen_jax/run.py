@@ -368,9 +368,12 @@ def goes_on(spec: data.Spec) -> bool:
 
 
 def prompts(spec: data.Spec, x_NxL) -> np.ndarray:
-  """What samples go on from, [N, P]: of dialogues the first turns, with NOTHING behind, of other sequences the first quarters."""
+  """What samples go on from, [N, P], with NOTHING behind: of dialogues the first turns, of other sequences the first quarters, each from its last
+  END on: what follows an END that is given has ended."""
   if not spec.between_turns:
-    return x_NxL[:, :max(1, spec.shape[0] // 4)]
+    x_NxP = x_NxL[:, :max(1, spec.shape[0] // 4)]
+    starts_N = np.where(x_NxP == text.END, np.arange(x_NxP.shape[1]), 0).max(axis=1)
+    return np.stack([np.pad(x[start:], (0, start), constant_values=text.NOTHING) for x, start in zip(x_NxP, starts_N)])
   given_NxL = np.cumsum(x_NxL == spec.between_turns, axis=1) - (x_NxL == spec.between_turns) == 0
   return np.where(given_NxL, x_NxL, text.NOTHING)
 

@@ -186,7 +186,8 @@ def editor(run, flags):
     draw = runs.sampler(run)
     return lambda state, key, condition_N, n: np.concatenate([given, draw(state, key, np.stack(given * n), n)])
   if run.family.encode is None or run.family.decode is None:
-    raise core.InputError(f'--edit={flags.edit} needs a family that encodes and decodes (vae; diffusion, by a sampler that draws nothing on the way)')
+    raise core.InputError(f'--edit={flags.edit} needs a family that encodes and decodes (vae; diffusion, by a sampler that draws nothing on the way, '
+                          'in more than one step)')
   encode = runs.mapped(run, lambda state, arrays, keys: run.family.encode(state, arrays['x']))
   decode = runs.mapped(run, lambda state, arrays, keys: run.family.decode(state, arrays['z'], arrays.get('condition')))
 

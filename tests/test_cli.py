@@ -281,6 +281,8 @@ def test_a_text(fails, tmp_path, capsys):
   assert '--prompt has 12 tokens: with what follows the model sees 12' in fails(sample.main, *flags, '--prompt=to be or not')
   assert 'a file of text ends in .txt' in fails(sample.main, run, f'--out={tmp_path}/x.png')
   assert 'sample.top_p=2.0: must be in (0, 1]' in fails(sample.main, *flags, '--config.sample.top_p=2.')
+  assert 'sample.temperature=inf: must be at least 0, and finite' in fails(sample.main, *flags, '--config.sample.temperature=inf')
+  assert '--prompt is not UTF-8' in fails(sample.main, *flags, '--prompt=to \udcff')   # as Python has a byte that is none
   assert sample.main([*flags, '--prompt=to be']) == 0
   said = (tmp_path / 'x.txt').read_text().split(text.RULE)
   assert len(said) == 3 and all(one.startswith('to be') for one in said)

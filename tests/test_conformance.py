@@ -34,9 +34,10 @@ KEEPS_ITS_START = {'gaussians_gan': OFFSET, 'mnist_acgan': OFFSET, 'mnist_r3gan'
 # What grows, which the mlp does not, is in tests/families/test_gan.py; what differs from mnist_diffusion in its target alone in test_diffusion.py;
 # what needs a trained run in tests/transforms/test_rewarded.py (of molecules in .ci/smoke.py); rolls_gpt is text_gpt of several documents a
 # sequence (tests/data/test_rolls.py) and oracle_mle its game; what rolls out texts, which takes long to compile, is in test_textgan.py; a VAE's
-# learnt prior in test_vae.py; learnt ends in test_diffusion.py.
+# learnt prior in test_vae.py; learnt ends in test_diffusion.py; the GANs of emoji are those of mnist in colour.
 ELSEWHERE = {'text_reward', 'molecules_reward', 'rolls_gpt', 'oracle_mle', 'oracle_seqgan', 'mnist_progressive', 'mnist_flow',
-             'fashion_mnist_flow', 'mnist_consistency', 'fashion_mnist_consistency', 'fashion_mnist_binary_mixture', 'fashion_mnist_bits'}
+             'emoji_ada', 'emoji_progressive', 'emoji_r3gan', 'fashion_mnist_flow', 'mnist_consistency', 'fashion_mnist_consistency',
+             'fashion_mnist_binary_mixture', 'fashion_mnist_bits'}
 
 
 @functools.cache

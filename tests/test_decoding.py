@@ -35,6 +35,16 @@ def test_repetition_makes_what_is_there_less_likely():
   np.testing.assert_allclose(found, [[1., -2., 0., 1., -2.]])
 
 
+def test_repetition_lets_texts_end():
+  """Each begins with END, which is to be drawn once more."""
+  end, logits = 2, jnp.array([0., 0., 2., 1.5])
+  o = ConfigDict({**decoding.DEFAULTS, 'repetition': 2., 'temperature': 0.})
+  step = lambda token_Nx1, cache: (jnp.broadcast_to(logits, (1, 1, 4)), cache)
+  found = decoding.generate(step, lambda length: {'length': jnp.zeros((), jnp.int32)}, jax.random.split(jax.random.key(0), 1),
+                            jnp.array([[end, 0, 0, 0]]), np.array([True, True, False, False]), o, 0, end)
+  np.testing.assert_array_equal(found, [[end, end, 0, 0]])
+
+
 def test_inverse_draws_what_is_likely_as_often():
   """Also where tokens do not fill a square of blocks, and never what can't be."""
   p = np.array([.3, 0., .05, .15, .1, .25, .15])

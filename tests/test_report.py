@@ -210,6 +210,9 @@ def test_what_a_run_writes(one, tmp_path):
   said = entry['text'].split(text.RULE)
   prompts = text.texts(run.grid_conditions(made)[1], made.spec.tokenizer)
   assert len(said) == len(prompts) and all(a.startswith(b) for a, b in zip(said, prompts))
+  x = np.full((3, 17), 5)
+  x[0, 2] = x[1, 0] = x[2, 3] = text.END   # what is before an END is another text
+  np.testing.assert_array_equal(run.prompts(made.spec, x), [[text.END, 5, 0, 0], [text.END, 5, 5, 5], [text.END, 0, 0, 0]])
   html = report.html([{**one, 'pictures': [entry]}])
   assert '&lt;' in html and '<b>' not in html and 'first 4 tokens' in html
 

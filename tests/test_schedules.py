@@ -73,6 +73,13 @@ def test_edm_predicts_with_unit_variance():
   np.testing.assert_allclose((a * alpha * v + b * sigma) / (alpha**2 * v + sigma**2), 0, atol=1e-5)   # nothing to gain from x_t itself
 
 
+def test_weights_are_those_of_print():
+  sigma, deviation = np.array([.02, .3, 1., 40.]), .5
+  found = {name: schedules.WEIGHTS[name](1 / sigma**2, None, deviation) for name in ('edm', 'min_snr')}
+  np.testing.assert_allclose(found['edm'], (sigma**2 + deviation**2) / (sigma * deviation)**2, rtol=1e-6)
+  np.testing.assert_allclose(found['min_snr'], [5., 5., 1., 1 / 1600], rtol=1e-6)
+
+
 @pytest.mark.parametrize('name', ['cosine', 'linear', 'rectified'])
 def test_the_bounds_weight_integrates_the_signal_to_noise_ratio(name):
   """Of an error as large as the noise, half the integral of d(snr) / snr: how far the level rises."""

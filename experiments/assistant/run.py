@@ -11,12 +11,13 @@ or none. The likeness below which it declines is chosen on every second of them 
 """
 import argparse
 import pathlib
+import sys
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from experiments import study
-from gen_jax import core
+from gen_jax import cli, core
 from gen_jax import run as runs
 from gen_jax.data import text as source
 from gen_jax.evals import answers
@@ -114,12 +115,13 @@ def judged(desk: Desk) -> tuple[str, float]:
         for query, said, i, c, ok, out in zip(queries, told, which, cosine, answered, held) if out)]), least
 
 
-def main():
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
   parser.add_argument('--base', default='runs/dialogues', type=pathlib.Path)
   parser.add_argument('--runs', default='runs/assistant', type=pathlib.Path)
   parser.add_argument('--ask', default='')
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   workdir = options.runs / 'desk'
   teach(workdir, options.base, options.runs / 'texts')   # goes on, or is complete
   desk = Desk(workdir)
@@ -138,4 +140,4 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

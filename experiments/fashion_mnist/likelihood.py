@@ -1,11 +1,11 @@
-"""The importance-weighted bound of a trained run on the test images, in nats: for comparison with print.
+"""The bound of a trained run on the test images, in nats, importance-weighted of a VAE: for comparison with print.
 
   python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --workdir=runs/binary_vae
   python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae [--workdir=runs/another ...] \\
     [--split=test] [--images=10000] [--samples=5000]
 
-Of several runs also their mixture's: a sample is drawn from one of them, each as likely, so p(x) is their mean. What was computed once is kept
-beside the data.
+Samples are latents, of a diffusion levels of noise, in an image's bound. Of several VAEs also their mixture's: a sample is drawn from one of them,
+each as likely, so p(x) is their mean. What was computed once is kept beside the data.
 """
 import functools
 import json
@@ -22,9 +22,10 @@ from gen_jax import run as runs
 
 
 def asked(workdir, samples, config):
-  if 'score_samples' not in config.family:
-    raise core.InputError(f'{workdir} is of {config.family.name}, which has no bound of samples: vae has')
-  config.family.score_samples = samples
+  field = next((name for name in ('score_samples', 'score_draws') if name in config.family), None)
+  if not field:
+    raise core.InputError(f'{workdir} is of {config.family.name}, which has no bound of samples: vae and diffusion have')
+  config.family[field] = samples
 
 
 def bounds(workdir, flags) -> tuple[dict, dict]:

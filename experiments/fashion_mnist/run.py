@@ -19,7 +19,7 @@ import numpy as np
 
 from experiments import study
 from experiments.fashion_mnist import config as rows
-from gen_jax import log, manifest
+from gen_jax import cli, log, manifest
 
 HERE = pathlib.Path(__file__).parent
 CONFIG = 'experiments/fashion_mnist/config.py'
@@ -157,7 +157,8 @@ def cells(row, fs, target) -> str:
   return '| ' + ' | '.join(line) + ' |'
 
 
-def main():
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--rows', default=','.join(row for row in rows.ROWS if row in rows.STEPS))
   parser.add_argument('--seeds', type=int, default=3)
@@ -165,7 +166,7 @@ def main():
   parser.add_argument('--table', action='store_true')
   parser.add_argument('--calibrate', action='store_true')
   parser.add_argument('--half_hour', action='store_true')
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   chosen = options.rows.split(',')
   named = {rows.longer(row)[1] for row in chosen}
   needed = {*map(rows.codec_of, rows.OF_CODEC.keys() & named), *([] if options.calibrate else named)}
@@ -188,4 +189,4 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

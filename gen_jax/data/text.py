@@ -2,8 +2,10 @@
 
 Each document begins with END. Where one ends a window goes on into the next, so that no token is padding; `family.documents` keeps them apart.
 """
+import collections
 import functools
 import hashlib
+import itertools
 import pathlib
 
 import numpy as np
@@ -20,6 +22,7 @@ DEFAULTS = dict(
     stride=0,                   # from one training window to the next; 0: length - 1, so that every token is told once
 )
 HELD_OUT = .1
+FOREIGN = .01   # of the characters, which another run's tokenizer may lack: they become one token, and a text of nothing else is learnt at once
 
 
 def make(options, split) -> data.Source:
@@ -81,7 +84,7 @@ def read(options) -> tuple[list[tuple[pathlib.Path, str]], str]:
 
 def tokenizer(options, documents) -> str:
   """What options.tokenizer names, made of these documents where it has to be made. Raises InputError for one that there is not, or of too many
-  tokens."""
+  tokens, and for another run's that lacks more than FOREIGN of their characters."""
   if options.tokenizer == 'pairs' and options.vocabulary < 259:
     raise core.InputError(f'data.vocabulary={options.vocabulary}: pairs begin with 259 tokens')
   if options.tokenizer in text.TOKENIZERS:
@@ -91,7 +94,13 @@ def tokenizer(options, documents) -> str:
     return made
   if not pathlib.Path(options.tokenizer).is_dir():
     raise core.InputError(f'data.tokenizer={options.tokenizer!r}: there are {", ".join(text.TOKENIZERS)}, or the workdir of a run on text')
-  return text.of_run(options.tokenizer)
+  made = text.of_run(options.tokenizer)
+  counts = collections.Counter(itertools.chain.from_iterable(documents))
+  new = {c: counts[c] for c in text.untold(''.join(counts), made)}
+  if sum(new.values()) > FOREIGN * counts.total():
+    raise core.InputError(f'data.tokenizer={options.tokenizer}: that run knows no {"".join(sorted(new, key=new.get, reverse=True)[:20])}, '
+                          f'{sum(new.values()) / counts.total():.0%} of the text in {options.path}')
+  return made
 
 
 @functools.lru_cache(maxsize=1)   # every split's source makes it of the same documents

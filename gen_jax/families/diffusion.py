@@ -101,6 +101,8 @@ def make(config, spec) -> core.Family:
     raise core.InputError(f'sample.strength={s.strength} is not in (0, 1]')
   if o.consistency and o.weight != 'edm':
     raise core.InputError(f'family.consistency is trained under family.weight=edm, not {o.weight}')
+  if o.consistency and s.sampler != 'consistency':
+    raise core.InputError(f'family.consistency learns where a path ends and not its slope: sample.sampler=consistency, not {s.sampler}')
   learned = o.schedule == 'learned'
   if learned and o.weight != 'bound':
     raise core.InputError(f'family.schedule=learned is trained under family.weight=bound, not {o.weight}')
@@ -296,4 +298,4 @@ def make(config, spec) -> core.Family:
   role = optimizers.role(config.roles.model, config.steps, loss)
   fixed = s.sampler in ('euler', 'midpoint', 'dpm2m') or s.sampler == 'ddim' and not s.eta or s.sampler == 'heun' and not s.churn
   return core.Family(init, {'model': role}, sample, score, prior=prior if fixed else None, decode=decode if fixed else None,
-                     encode=encode if fixed else None)
+                     encode=encode if fixed and s.steps > 1 else None)

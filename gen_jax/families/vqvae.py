@@ -72,6 +72,8 @@ def make(config, spec) -> core.Family:
   sizes = o.levels.replace(' ', '').split(',')
   if fsq and not all(size.isdigit() and int(size) > 1 for size in sizes):
     raise core.InputError(f"family.levels={o.levels!r}: numbers of at least 2, with commas, as '8,5,5,5'")
+  if vq and o.codes < 2:
+    raise core.InputError(f'family.codes={o.codes}: one code says nothing, at least 2')
   if min(o.commitment, o.kl_weight, o.adversarial_weight) < 0:
     raise core.InputError('family.commitment, kl_weight and adversarial_weight are at least 0')
   if o.adversarial_weight and 'discriminator' not in config.roles:

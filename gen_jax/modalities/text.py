@@ -86,6 +86,8 @@ def untold(text: str, tokenizer: str) -> str:
 
 def prompt(said: str, tokenizer: str) -> np.ndarray:
   """The tokens of a text, int32 [L]. Raises InputError for characters that the tokenizer lacks."""
+  if any('\ud800' <= c <= '\udfff' for c in said):   # what Python makes of a shell's bytes
+    raise core.InputError('--prompt is not UTF-8')
   if new := untold(said, tokenizer):
     raise core.InputError(f'--prompt: the run has no tokens for {new!r}')
   found = tokens(said, tokenizer)

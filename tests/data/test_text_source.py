@@ -1,4 +1,6 @@
 """Every token is told once, in its split; what a tokenizer makes can be read again."""
+import json
+
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -80,6 +82,15 @@ def test_what_is_refused(options, said, tmp_path, monkeypatch):
   (tmp_path / 'x.txt').write_text(STORY)
   with pytest.raises(core.InputError, match=said):
     make(**options)
+
+
+def test_another_runs_tokenizer_knows_the_text(tmp_path):
+  (tmp_path / 'manifest.json').write_text(json.dumps({'spec': {'tokenizer': text.characters(['the fox\n'], 0).to_str()}}))
+  for name, said in dict(known='the fox\n' * 99 + 'Q', foreign='the fox 狐狸\n' * 99).items():
+    (tmp_path / f'{name}.txt').write_text(said)
+  assert make(path=str(tmp_path / 'known.txt'), tokenizer=str(tmp_path), length=5).size
+  with pytest.raises(core.InputError, match='knows no 狐狸|knows no 狸狐'):
+    make(path=str(tmp_path / 'foreign.txt'), tokenizer=str(tmp_path), length=5)
 
 
 @pytest.mark.parametrize('content, said', [(b'\xff\xfe', 'is not UTF-8: byte 0'), (b' \n', 'holds no text'), (b'short', 'less than data.length'),

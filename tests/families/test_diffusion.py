@@ -83,6 +83,22 @@ def test_the_odes_likelihood_of_a_gaussian(monkeypatch, schedule, dims):
   np.testing.assert_allclose(found / dims, density / dims, atol=3 * MEAN / s1 + s0**2 / VARIANCE)
 
 
+def test_probes_of_the_divergence_average_to_it(monkeypatch):
+  """Where it is not the same along every axis, and the axes of the probe are not those of the data."""
+  class Tilted(nn.Module):
+    @nn.compact
+    def __call__(self, scaled_B, level_B, condition_BxE=None):
+      return scaled_B @ jnp.array([[.5, .3], [.3, .1]]) + self.param('shift', nn.initializers.zeros, ())
+  made = game(monkeypatch, 2, objective='data', ode_steps=8)
+  monkeypatch.setattr(networks, 'make', lambda *_: [Tilted()])
+  score = lambda: run.build(made.config, made.spec).family.score
+  state, one = start(run.build(made.config, made.spec)), examples(1, 2)
+  exact = score()(state, one, keys(1))['ode']
+  monkeypatch.setattr(diffusion, 'EXACT', 0)
+  found = jax.jit(score())(state, {'x': one['x'].repeat(4000, axis=0)}, keys(4000))['ode']
+  assert found.std() > .1 and abs(float(found.mean() - exact[0])) < 4 * float(found.std()) / math.sqrt(4000)
+
+
 @pytest.mark.parametrize('schedule', schedules.SCHEDULES)
 def test_the_bound_is_tight_on_average_and_no_more(monkeypatch, schedule):
   made = game(monkeypatch, 2, schedule=schedule, objective='edm', score_draws=64, **learned(schedule))
@@ -151,7 +167,7 @@ def test_labels_are_dropped_as_often_as_asked(monkeypatch):
 
 def test_a_consistency_model_starts_as_diffusion_and_ends_near_itself(monkeypatch):
   options = dict(objective='edm', schedule='edm', weight='edm', deviation=math.sqrt(VARIANCE))
-  made = game(monkeypatch, consistency=6, **options)
+  made = game(monkeypatch, consistency=6, sample=dict(sampler='consistency'), **options)
   state, batch, role = start(made), examples(500), made.family.roles['model']
   loss_B, aux = role.loss(state.params['model'], state, batch, keys(500), None)
   error = aux.metrics['error']
@@ -167,6 +183,7 @@ def test_interpolation_decodes_the_prior(monkeypatch):
   state = start(made)
   np.testing.assert_array_equal(made.family.decode(state, made.family.prior(state, keys(3))), made.family.sample(state, keys(3)))
   assert game(monkeypatch, 2, sample=dict(sampler='ddpm')).family.decode is None
+  assert game(monkeypatch, 2, sample=dict(steps=1)).family.encode is None   # at the only level from which x is told all is noise
 
 
 def pictures(monkeypatch, **sample):
@@ -234,6 +251,7 @@ def test_encode_bears_a_networks_error(monkeypatch, objective):
     (dict(sampler='huen'), {}, 'heun'), (dict(eta=2.), {}, 'eta'), (dict(eta=.5), {}, 'eta is of ddim'),
     ({}, dict(schedule='cosin'), 'cosine'), ({}, dict(objective='x'), 'velocity'),
     ({}, dict(condition=True), 'labels'), ({}, dict(consistency=3), 'edm'), ({}, dict(weight='snr'), 'min_snr'),
+    ({}, dict(consistency=3, weight='edm'), 'sampler=consistency, not heun'),
     (dict(guidance_from=.9, guidance_to=.1), {}, 'from <= to'), (dict(guidance_from=math.nan), {}, 'from <= to'),
     (dict(edit='vary'), {}, 'is of pixels'), (dict(strength=0.), {}, 'strength')], ids=str)
 def test_what_is_refused(monkeypatch, sample, options, what):

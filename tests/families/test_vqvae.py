@@ -251,6 +251,7 @@ def test_each_patch_is_judged():
 @pytest.mark.parametrize('options, message', [
     (dict(quantizer='rvq'), 'vq, fsq, kl'), (dict(likelihood='poisson'), 'bernoulli'), (dict(quantizer='fsq', levels='8,1'), 'levels'),
     (dict(quantizer='fsq', levels=''), 'levels'), (dict(adversarial_weight=1.), 'discriminator'), (dict(kl_weight=-1.), 'at least 0'),
+    (dict(codes=1), 'one code says nothing'),
     (dict(network='unet'), 'no encoder')], ids=str)
 def test_what_makes_no_sense_is_refused(options, message):
   with pytest.raises(core.InputError, match=message):
