@@ -199,7 +199,7 @@ SPEC = data.Spec((8, 8, 1))
 def of_images(network='codec', roles=('model',), **options):
   c = config.base('mnist', 'vqvae', network, **{name: {} for name in roles})
   c.network.width = 8
-  c.family.update(codes=8, latent=2, **options)
+  c.family.update({'codes': 8, 'latent': 2, **options})
   f = vqvae.make(c, SPEC)
   x = np.random.default_rng(0).uniform(-1, 1, (4, *SPEC.shape)).astype(np.float32)
   return f, core.create(f, jax.random.key(0, impl=KEYS), {'x': x}), {'x': x}
