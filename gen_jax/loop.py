@@ -76,7 +76,7 @@ def _train(config, workdir, force, held):
   if before:
     run.same_parts(before, config)
   state = checkpoint.restore(workdir / 'checkpoints', run.abstract(game), say)
-  state = run.initial(game) if state is None else run.with_frozen(game, state)
+  state = run.initial(game, say) if state is None else run.with_frozen(game, state)
   start = int(state.step)
   if start > config.steps:
     raise core.InputError(f'{workdir} is at step {start}, beyond steps={config.steps}')

@@ -225,25 +225,26 @@ def placement(run: Run, state):
   return jax.tree.map(lambda _: NamedSharding(run.mesh, P()), state)
 
 
-def initial(run: Run) -> core.TrainState:
-  """The state before the first step, made where it will lie. Raises InputError where config.init_from does not fit."""
+def initial(run: Run, say=lambda text: None) -> core.TrainState:
+  """The state before the first step, made where it will lie; told to say: what config.init_from lacks. Raises InputError where that does not fit."""
   state = with_frozen(run, jax.jit(lambda: _create(run), out_shardings=placement(run, abstract(run)))())
-  return started(run, state) if run.config.init_from else state
+  return started(run, state, say) if run.config.init_from else state
 
 
-def started(run: Run, state: core.TrainState) -> core.TrainState:
+def started(run: Run, state: core.TrainState, say) -> core.TrainState:
   """The state with the averaged parameters, and the variables, of the roles that config.init_from has trained; what is new here stays as it is."""
   workdir = run.config.init_from
   before, given, _ = trained(workdir)
   same_tokenizer('init_from', workdir, before.spec, run.spec)
   old = {jax.tree_util.keystr(path): x for path, x in jax.tree_util.tree_leaves_with_path((given.params, given.variables))}
-  taken = set()
+  taken, new = set(), []
 
   def start(path, x):
     path = jax.tree_util.keystr(path)
     if path not in old:   # a part that was trained by itself is an encoder here
       path = path.replace("['encoder']", '', 1)
     if path not in old:
+      new.append(path)
       return x
     shape = x.shape[1:] if run.family.seeds else x.shape
     if old[path].shape != shape:
@@ -253,6 +254,8 @@ def started(run: Run, state: core.TrainState) -> core.TrainState:
   params, variables = jax.tree_util.tree_map_with_path(start, (state.params, state.variables))
   if not taken:
     raise core.InputError(f'config.init_from={workdir} holds a {before.config.family.name} with nothing that a {run.config.family.name} has')
+  if new:
+    say(f'not in {workdir}, so new: {len(new)} arrays, as {new[0]}')
   # Copies, for donating a state that holds one buffer twice raises.
   return state.replace(params=params, variables=variables, ema={name: jax.tree.map(jnp.copy, params[name]) for name in state.ema})
 

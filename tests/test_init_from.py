@@ -32,6 +32,15 @@ def test_a_run_starts_from_anothers_average(trained, seeds):
   assert int(state.step) == 0
 
 
+def test_what_is_new_is_told(trained, tmp_path, capsys):
+  c = configured(init_from=trained)
+  c.family.mixture = 3   # of the latents: a role that it has not
+  c.unlock()
+  c.roles.prior = c.roles.model
+  loop.train(c.lock(), tmp_path)
+  assert f'not in {trained}, so new: ' in capsys.readouterr().out
+
+
 def test_it_is_replayed_and_another_start_is_told(trained, tmp_path, capsys):
   record = loop.train(configured(init_from=trained, seed=5), tmp_path)
   assert record['init_from'] == checkpoint.state_sha256(run.load(trained)[1])
@@ -53,8 +62,8 @@ def test_what_does_not_fit_is_refused(trained, tmp_path):
 
 
 def test_text_goes_on_with_its_tokenizer(tmp_path):
-  for name, letters in (('a', 'abcdef '), ('b', 'abcxyz ')):
-    (tmp_path / f'{name}.txt').write_text(letters * 300)
+  for name, letters in (('a', 'abcdef '), ('b', 'cab ')):
+    (tmp_path / f'{name}.txt').write_text(letters * 500)
 
   def of(name, **options):
     c = configured('autoregressive', 'recurrent', 'text', **options)
