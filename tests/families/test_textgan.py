@@ -14,9 +14,9 @@ A, B = 3, 4
 SPEC = data.Spec((3,), bounded=False, modality='text', tokenizer=oracle.numbers(2))
 
 
-def make(spec=SPEC, sample=(), **family):
-  c = config.base('oracle', 'textgan', 'recurrent', discriminator={'optimizer': 'sgd'}, model={'optimizer': 'sgd', 'learning_rate': .1})
-  c.network.update(width=4)
+def make(spec=SPEC, sample=(), network='recurrent', **family):
+  c = config.base('oracle', 'textgan', network, discriminator={'optimizer': 'sgd'}, model={'optimizer': 'sgd', 'learning_rate': .1})
+  c.network.update({'width': 4, **(dict(layers=1, heads=1) if network == 'transformer' else {})})
   c.family.update({'features': 4, 'rollouts': 2, **family})
   c.sample.update(dict(sample))
   return c, textgan.make(c, spec)
@@ -69,6 +69,17 @@ def test_the_policys_gradient_is_that_of_the_expected_reward():
   indifferent = jax.tree.map(jnp.zeros_like, state.params['discriminator'])   # a reward of .5, as the baseline
   grads, _ = estimates(state.replace(params={**state.params, 'discriminator': indifferent}))
   assert all((g == 0).all() for g in jax.tree.leaves(grads))
+
+
+@pytest.mark.parametrize('game', ['seqgan', 'relgan'])
+def test_a_transformer_plays(game):
+  _, family = make(network='transformer', game=game)
+  state, batch = start(family), {'x': np.random.default_rng(0).integers(text.END, 5, (8, 3))}
+  new, metrics = jax.jit(lambda state: family.step(family, state, batch, keys(8), jax.random.key(2, impl=KEYS)))(state)
+  assert all(np.isfinite(v) for v in metrics.values())
+  moved = jax.tree.map(lambda a, b: (a != b).any(), state.params, new.params)
+  same = [jax.tree_util.keystr(path) for path, one in jax.tree_util.tree_leaves_with_path(moved) if not one]
+  assert same == (["['discriminator']['logit']['bias']"] if game == 'relgan' else [])   # which cancels in a difference
 
 
 def test_a_step_of_seqgan_moves_all_and_keeps_the_mean_reward():
