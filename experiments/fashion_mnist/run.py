@@ -84,6 +84,7 @@ def one(row, seed, runs) -> dict:
            **{name: record[name] + codec[name] for name in ('parameters', 'wall_seconds')},
            'processor_seconds': None if resumed else round(spent), 'evaluation_seconds': round(time.monotonic() - began),
            **{name: record[name] for name in ('state_sha256', 'jax', 'git_commit', 'machine')},
+           **({'fid_by_steps': {steps: fid_in(steps, workdir) for steps in (1, 4)}} if row.startswith('consistency') else {}),
            'curve': [[r['step'], v] for r in history for k, v in r.items() if k.startswith('fid@')],
            'metrics': json.loads((workdir / 'report.json').read_text())['runs'][0]['metrics']}
   path.parent.mkdir(exist_ok=True)
@@ -91,6 +92,13 @@ def one(row, seed, runs) -> dict:
     shutil.copy(workdir / 'samples' / f'step_{record["steps"]}.png', HERE / f'{row}.png')
   path.write_text(json.dumps(found, indent=1) + '\n')
   return found
+
+
+def fid_in(steps, workdir) -> float:
+  """Of a run whose samples are drawn in other than its own number of steps."""
+  out = workdir / f'steps_{steps}'
+  study.verb('evaluate', f'--workdir={workdir}', '--config.evals=fid', '--config.eval_examples=10000', f'--config.sample.steps={steps}', f'--out={out}')
+  return next(iter(study.metrics(out).values()))
 
 
 def value(found, name):
