@@ -97,7 +97,8 @@ def one(row, seed, runs) -> dict:
 def fid_in(steps, workdir) -> float:
   """Of a run whose samples are drawn in other than its own number of steps."""
   out = workdir / f'steps_{steps}'
-  study.verb('evaluate', f'--workdir={workdir}', '--config.evals=fid', '--config.eval_examples=10000', f'--config.sample.steps={steps}', f'--out={out}')
+  study.verb('evaluate', f'--workdir={workdir}', '--config.evals=fid', '--config.eval_examples=10000', f'--config.sample.steps={steps}',
+             f'--out={out}')
   return next(iter(study.metrics(out).values()))
 
 
