@@ -20,7 +20,7 @@ DEFAULTS = dict(
     tokens=0,                   # at most so many after the longest prompt; 0: as many as there is room for
     beams=1,                    # more: the likeliest of so many sequences that are kept side by side, and nothing is drawn
     length_penalty=1.,          # of beams: they compare by log p / tokens^this (Wu et al. 2016, https://arxiv.org/abs/1609.08144)
-    repetition=1.,              # logits of tokens that are there already are divided by it (Keskar et al. 2019, https://arxiv.org/abs/1909.05858)
+    repetition=1.,              # logits of tokens that are there already, but END, are divided by it (Keskar et al. 2019, https://arxiv.org/abs/1909.05858)
 )
 
 

@@ -266,7 +266,7 @@ def _read(config, workdir, writer, step, metrics):
     broken = [name for name, values in metrics.items() if not np.isfinite(values[i]).all()]
     if broken:
       raise core.RunError(f'step {step - config.steps_per_dispatch + i + 1}: {_list(broken)} not finite; {_last_good(workdir)}; '
-                          + ('the reward must be finite' if {name.split('/')[-1] for name in broken} >= {'reward'} else
+                          + (f'{config.reward.name} gave no finite reward' if config.reward.name and 'model/reward' in broken else
                              'try a lower learning rate, or a clip, in config.roles'))
   if writer:
     writer.progress(step)

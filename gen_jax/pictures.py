@@ -32,7 +32,7 @@ def make(run, state) -> list[dict]:
     if spec.between_turns:
       caption += 'Each answers the first turn of a held-out dialogue.'
     elif runs.goes_on(spec):
-      caption += f'Each goes on from the first {condition_N.shape[1]} tokens of a held-out {"text" if spec.modality == "text" else "piece"}.'
+      caption += f'Each goes on from at most the first {condition_N.shape[1]} tokens of a held-out {"text" if spec.modality == "text" else "piece"}.'
     elif evals.conditional(one):
       caption += f'Classes in turn, {one.config.sample_columns} of each.'
     if spec.modality == 'text':

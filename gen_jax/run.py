@@ -240,11 +240,11 @@ def started(run: Run, state: core.TrainState, say) -> core.TrainState:
   taken, new = set(), []
 
   def start(path, x):
-    path = jax.tree_util.keystr(path)
+    name = path = jax.tree_util.keystr(path)
     if path not in old:   # a part that was trained by itself is an encoder here
       path = path.replace("['encoder']", '', 1)
     if path not in old:
-      new.append(path)
+      new.append(name)
       return x
     shape = x.shape[1:] if run.family.seeds else x.shape
     if old[path].shape != shape:
@@ -255,7 +255,7 @@ def started(run: Run, state: core.TrainState, say) -> core.TrainState:
   if not taken:
     raise core.InputError(f'config.init_from={workdir} holds a {before.config.family.name} with nothing that a {run.config.family.name} has')
   if new:
-    say(f'not in {workdir}, so new: {len(new)} arrays, as {new[0]}')
+    say(f'not in {workdir}, so new: {len(new)} arrays, as {new[0][3:]}')   # without its place in the pair
   # Copies, for donating a state that holds one buffer twice raises.
   return state.replace(params=params, variables=variables, ema={name: jax.tree.map(jnp.copy, params[name]) for name in state.ema})
 
@@ -382,7 +382,7 @@ def prompts(spec: data.Spec, x_NxL) -> np.ndarray:
 
 
 def grid_conditions(run: Run) -> tuple[int, np.ndarray | None]:
-  """How many samples a grid has, and their labels, a row a class, or held-out captions or images, or the first quarters of held-out texts."""
+  """How many samples a grid has, and their labels, a row a class, or held-out captions or images, or beginnings of held-out texts (`prompts`)."""
   rows, columns = run.config.sample_rows, run.config.sample_columns
   if run.spec.words or run.spec.paired or goes_on(run.spec):
     seen = held_out(run, 'validation', rows * columns)

@@ -38,7 +38,7 @@ def test_what_is_new_is_told(trained, tmp_path, capsys):
   c.unlock()
   c.roles.prior = c.roles.model
   loop.train(c.lock(), tmp_path)
-  assert f'not in {trained}, so new: ' in capsys.readouterr().out
+  assert f"not in {trained}, so new: 3 arrays, as ['prior']" in capsys.readouterr().out
 
 
 def test_it_is_replayed_and_another_start_is_told(trained, tmp_path, capsys):

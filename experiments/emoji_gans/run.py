@@ -19,6 +19,7 @@ from gen_jax.data import emoji
 from gen_jax.evals import fid, kid
 
 HERE = pathlib.Path(__file__).parent
+SAMPLES = 2000
 # The config of each row, and what is changed of it.
 ROWS = {'training_pictures': None, 'progressive': ('emoji_progressive',), 'r3gan': ('emoji_r3gan',), 'ada': ('emoji_ada',),
         'without_ada': ('emoji_ada', 'family.augment=', 'family.adaptive=0', 'data.flip=True')}
@@ -27,11 +28,16 @@ COLUMNS = {'FID': 'fid', 'KID x 1000': 'kid', 'logit of training pictures': 'dis
 
 
 def floor() -> dict:
-  """The distances of the training pictures from the held-out ones, which are of other emoji."""
+  """The distances from the held-out pictures of training pictures, which are of other emoji: as many of each category as of the samples."""
   config = base('emoji', 'gan', 'conv', discriminator={}, generator={})
   sources = {split: emoji.make(config.data, split) for split in ('train', 'test')}
   ruler = extractors.make('random', 'emoji', sources['test'].spec)
-  x, y = (evals.collect([source.take(np.arange(source.size))['x']], None, source.spec, ruler, ('moments', 'features')) for source in sources.values())
+  labels = sources['train'].take(np.arange(sources['train'].size))['condition']
+  of_each = [np.flatnonzero(labels == label) for label in range(len(emoji.CATEGORIES))]
+  # Over the whole of each; of few some twice.
+  chosen = np.concatenate([at[np.linspace(0, len(at) - 1, SAMPLES // len(of_each)).astype(int)] for at in of_each])
+  x, y = (evals.collect([source.take(at)['x']], None, source.spec, ruler, ('moments', 'features'))
+          for source, at in ((sources['train'], chosen), (sources['test'], np.arange(sources['test'].size))))
   size = min(kid.SIZE, len(y.features) // 2)
   return {'fid': fid.between(x.moments, y.moments), 'kid': float(kid.kid(x.features, y.features, size=size).mean())}
 
@@ -42,7 +48,7 @@ def one(row, seed, options) -> dict:
   config, *changes = ROWS[row]
   workdir = options.runs / f'{row}_{seed}'
   study.verb('train', f'--config=configs/{config}.py', f'--workdir={workdir}', f'--config.seed={seed}', *(f'--config.{change}' for change in changes))
-  study.verb('evaluate', f'--workdir={workdir}', '--config.eval_examples=2000', f'--out={workdir}/test')
+  study.verb('evaluate', f'--workdir={workdir}', f'--config.eval_examples={SAMPLES}', f'--out={workdir}/test')
   if seed == 0:
     steps = json.loads((workdir / 'manifest.json').read_text())['steps']
     shutil.copy(workdir / 'samples' / f'step_{steps}.png', HERE / f'{row}.png')

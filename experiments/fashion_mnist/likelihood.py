@@ -1,11 +1,11 @@
-"""The bound of a trained run on the test images, in nats, importance-weighted of a VAE: for comparison with print.
+"""The bound of a trained run on the test images, importance-weighted of a VAE: in nats, and of a diffusion in bits per dimension too.
 
   python -m gen_jax.train --config=configs/fashion_mnist_binary_vae.py --workdir=runs/binary_vae
   python -m experiments.fashion_mnist.likelihood --workdir=runs/binary_vae [--workdir=runs/another ...] \\
     [--split=test] [--images=10000] [--samples=5000]
 
-Samples are latents, of a diffusion levels of noise, in an image's bound. Of several VAEs also their mixture's: a sample is drawn from one of them,
-each as likely, so p(x) is their mean. What was computed once is kept beside the data.
+Samples are latents, of a diffusion levels of noise (50 are many), in an image's bound. Of several VAEs also their mixture's: a sample is drawn from
+one of them, each as likely, so p(x) is their mean. What was computed once is kept beside the data.
 """
 import functools
 import json
@@ -73,10 +73,9 @@ def main(argv):
   if len({frozenset(nats) for nats in found}) > 1:
     raise core.InputError('these runs have bounds of other names: only those of one name are of one mixture')
   if len(found) > 1:
-    print('the mixture')
     for name in found[0]:
       if name.startswith('iwae'):
-        told(name, np.logaddexp.reduce([nats[name].astype(np.float64) for nats in found]) - math.log(len(found)))
+        told(f'{name}, the mixture', np.logaddexp.reduce([nats[name].astype(np.float64) for nats in found]) - math.log(len(found)))
 
 
 if __name__ == '__main__':

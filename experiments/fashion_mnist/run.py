@@ -19,7 +19,7 @@ import numpy as np
 
 from experiments import study
 from experiments.fashion_mnist import config as rows
-from gen_jax import cli, log, manifest
+from gen_jax import cli, core, log, manifest
 
 HERE = pathlib.Path(__file__).parent
 CONFIG = 'experiments/fashion_mnist/config.py'
@@ -84,7 +84,6 @@ def one(row, seed, runs) -> dict:
            **{name: record[name] + codec[name] for name in ('parameters', 'wall_seconds')},
            'processor_seconds': None if resumed else round(spent), 'evaluation_seconds': round(time.monotonic() - began),
            **{name: record[name] for name in ('state_sha256', 'jax', 'git_commit', 'machine')},
-           **({'fid_by_steps': {steps: fid_in(steps, workdir) for steps in (1, 4)}} if row.startswith('consistency') else {}),
            'curve': [[r['step'], v] for r in history for k, v in r.items() if k.startswith('fid@')],
            'metrics': json.loads((workdir / 'report.json').read_text())['runs'][0]['metrics']}
   path.parent.mkdir(exist_ok=True)
@@ -92,14 +91,6 @@ def one(row, seed, runs) -> dict:
     shutil.copy(workdir / 'samples' / f'step_{record["steps"]}.png', HERE / f'{row}.png')
   path.write_text(json.dumps(found, indent=1) + '\n')
   return found
-
-
-def fid_in(steps, workdir) -> float:
-  """Of a run whose samples are drawn in other than its own number of steps."""
-  out = workdir / f'steps_{steps}'
-  study.verb('evaluate', f'--workdir={workdir}', '--config.evals=fid', '--config.eval_examples=10000', f'--config.sample.steps={steps}',
-             f'--out={out}')
-  return next(iter(study.metrics(out).values()))
 
 
 def value(found, name):
@@ -181,7 +172,7 @@ def main(argv):
   needed = {*map(rows.codec_of, rows.OF_CODEC.keys() & named), *([] if options.calibrate else named)}
   missing = sorted(needed - rows.STEPS.keys())
   if missing and not options.table:
-    sys.exit(f'no steps for {", ".join(missing)}: --calibrate --rows={",".join(missing)} says how many, for STEPS in config.py')
+    raise core.InputError(f'no steps for {", ".join(missing)}: --calibrate --rows={",".join(missing)} says how many, for STEPS in config.py')
   if options.calibrate:
     for row in chosen:
       print(f'    {row!r}: {calibrate(row)},', flush=True)

@@ -9,10 +9,12 @@ import argparse
 import json
 import pathlib
 import shutil
+import sys
 
 import numpy as np
 
 from experiments import study
+from gen_jax import cli
 
 HERE = pathlib.Path(__file__).parent
 IMAGES = ('classifier', 'gan', 'acgan', 'wgan_gp', 'mlp_gan', 'vae', 'autoencoder')
@@ -48,12 +50,13 @@ def row(config, kind, runs, seeds):
           f'{np.mean(reached):.3f}{spread(reached)} | {what} | {"" if kind in UNMEASURED else f"{np.mean(fid):.2f}{spread(fid)}"} |')
 
 
-def main():
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--data', default='mnist', choices=('mnist', 'fashion_mnist', 'gaussians'))
   parser.add_argument('--runs', default='runs/study', type=pathlib.Path)
   parser.add_argument('--seeds', type=int, default=1)
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   kinds = {'gaussians_gan': 'gaussians_gan'} if options.data == 'gaussians' else {f'{options.data}_{kind}': kind for kind in IMAGES}
   lines = [f'| config | steps | wall time, s | parameters | reached, {options.seeds} seed(s) | | FID |',
            '| --- | ---: | ---: | ---: | ---: | --- | ---: |']
@@ -63,4 +66,4 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

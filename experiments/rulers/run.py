@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from experiments import study
-from gen_jax import core, evals, extractors
+from gen_jax import cli, core, evals, extractors
 from gen_jax import run as runs
 from gen_jax.extractors import classifier
 
@@ -29,11 +29,12 @@ def accuracy(run, state):
   return float(found['accuracy'].mean()), len(test.x)
 
 
-def main():
+@cli.verb
+def main(argv):
   parser = argparse.ArgumentParser(description=__doc__)
   parser.add_argument('--check', action='store_true')
   parser.add_argument('--runs', default='runs/rulers', type=pathlib.Path)
-  options = parser.parse_args()
+  options = parser.parse_args(argv)
   rows, other = [], []
   for name, config in CONFIGS.items():
     workdir = options.runs / name
@@ -57,4 +58,4 @@ def main():
 
 
 if __name__ == '__main__':
-  main()
+  sys.exit(main())

@@ -31,10 +31,10 @@ QUIET = ('--config.sample_every=0', '--config.checkpoint_every=1000000', '--conf
 def one(row, seed, options) -> dict:
   if ROWS[row] is None:
     command = [options.torch, HERE / 'peer.py', options.path, str(seed)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-      raise core.RunError(f'{options.torch} failed: it needs torch and numpy, or --torch names another')
-    return json.loads(done.stdout)
+    try:
+      return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    except (OSError, subprocess.CalledProcessError) as e:
+      raise core.RunError(f'{e}: --torch={options.torch} must be a Python that has torch and numpy') from None
   workdir = options.runs / f'{row}_{seed}'
   changes = [f'--config.{change}' for change in ROWS[row]]
   study.verb('train', '--config=configs/text_gpt.py', f'--workdir={workdir}', f'--config.data.path={options.path}', f'--config.seed={seed}', *QUIET,

@@ -95,10 +95,12 @@ def tokenizer(options, documents) -> str:
   if not pathlib.Path(options.tokenizer).is_dir():
     raise core.InputError(f'data.tokenizer={options.tokenizer!r}: there are {", ".join(text.TOKENIZERS)}, or the workdir of a run on text')
   made = text.of_run(options.tokenizer)
+  if not made.startswith('{'):   # music's is a name
+    raise core.InputError(f'data.tokenizer={options.tokenizer!r} is the workdir of a run on music')
   counts = collections.Counter(itertools.chain.from_iterable(documents))
   new = {c: counts[c] for c in text.untold(''.join(counts), made)}
   if sum(new.values()) > FOREIGN * counts.total():
-    raise core.InputError(f'data.tokenizer={options.tokenizer}: that run knows no {"".join(sorted(new, key=new.get, reverse=True)[:20])}, '
+    raise core.InputError(f'data.tokenizer={options.tokenizer}: that run knows no {"".join(sorted(new, key=new.get, reverse=True)[:20])!r}, '
                           f'{sum(new.values()) / counts.total():.0%} of the text in {options.path}')
   return made
 

@@ -89,8 +89,11 @@ def test_another_runs_tokenizer_knows_the_text(tmp_path):
   for name, said in dict(known='the fox\n' * 99 + 'Q', foreign='the fox 狐狸\n' * 99).items():
     (tmp_path / f'{name}.txt').write_text(said)
   assert make(path=str(tmp_path / 'known.txt'), tokenizer=str(tmp_path), length=5).size
-  with pytest.raises(core.InputError, match='knows no 狐狸|knows no 狸狐'):
+  with pytest.raises(core.InputError, match="knows no '(狐狸|狸狐)', 18% of"):
     make(path=str(tmp_path / 'foreign.txt'), tokenizer=str(tmp_path), length=5)
+  (tmp_path / 'manifest.json').write_text(json.dumps({'spec': {'tokenizer': 'roll'}}))
+  with pytest.raises(core.InputError, match='is the workdir of a run on music'):
+    make(path=str(tmp_path / 'known.txt'), tokenizer=str(tmp_path), length=5)
 
 
 @pytest.mark.parametrize('content, said', [(b'\xff\xfe', 'is not UTF-8: byte 0'), (b' \n', 'holds no text'), (b'short', 'less than data.length'),
