@@ -11,7 +11,6 @@ from gen_jax.config import base
 PLAYER = dict(learning_rate=2e-4, b1=.5)
 CRITIC = dict(PLAYER, b1=0., b2=.9)
 
-MIDPOINT = dict(sampler='midpoint', steps=10)
 # Networks that make steps enough in the budget.
 SIZES = {'dit': dict(layers=4, width=96), 'mlp': dict(layers=4), 'unet': dict()}
 
@@ -35,21 +34,22 @@ CODERS = {
     'conditional_vae': dict(condition=True),
     'autoencoder_mixture': dict(posterior='deterministic', mixture=10),
 }
-# (options of the family, of sampling): at most 20 evaluations of the network a sample.
+# (options of the family, of sampling). Guided, a sample takes 20 evaluations of the network, 18 by midpoint.
+DIFFUSION = dict(schedule='cosine', objective='data', weight='min_snr', condition=True), dict(sampler='dpm2m', steps=10, guidance=2.)
+FLOW = dict(schedule='logit_normal', objective='flow', condition=True), dict(sampler='midpoint', steps=5, guidance=2.)
 DIFFUSIONS = {
-    'diffusion': (dict(schedule='edm', objective='edm', weight='edm'), dict(sampler='heun', steps=10)),
-    'picture_diffusion': (dict(schedule='cosine', objective='data', weight='min_snr'), dict(sampler='dpm2m', steps=20)),
-    'flow': (dict(schedule='logit_normal', objective='flow'), MIDPOINT),
-    'consistency': (dict(schedule='edm', objective='edm', weight='edm', consistency=7), dict(sampler='consistency', steps=2)),
+    'diffusion': DIFFUSION,
+    'flow': FLOW,
+    'consistency': (dict(schedule='edm', objective='edm', weight='edm', consistency=7, condition=True), dict(sampler='consistency', steps=2)),
 }
-# A codec, ROW_codec, has half of the budget, what is learnt of its latents or codes the rest: (the codec's network and options, family, its
-# options, of its network, of sampling). The training set is encoded once, ahead. All 49 tokens together, with their cache, are one evaluation of the
-# transformer.
-LATENT_FLOW = dict(schedule='logit_normal', objective='flow', deviation=1.)
+# A codec, ROW_codec, has half of the budget, what is learnt of its latents or codes the rest: (the codec's network and options, its learning rate,
+# family, its options, of its network, its learning rate, of sampling). The training set is encoded once, ahead. All 49 tokens together, with their
+# cache, are one evaluation of the transformer.
+LATENT_FLOW = dict(FLOW[0], deviation=1.)
 OF_CODEC = {
-    'latent_dit': ('codec', dict(quantizer='kl', latent=4, kl_weight=.1), 'diffusion', LATENT_FLOW, dict(SIZES['dit'], patch=1), MIDPOINT),
-    'latent_mlp': ('conv', dict(quantizer='kl', latent=32, kl_weight=.1), 'diffusion', LATENT_FLOW, SIZES['mlp'], MIDPOINT),
-    'codes_transformer': ('codec', dict(quantizer='vq'), 'autoregressive', dict(), dict(layers=3, width=96, heads=3), dict()),
+    'latent_dit': ('codec', dict(quantizer='kl', latent=4, kl_weight=.1), 1e-3, 'diffusion', LATENT_FLOW, dict(SIZES['dit'], patch=1), 1e-3, FLOW[1]),
+    'latent_mlp': ('mlp', dict(quantizer='kl', latent=96, kl_weight=.1), 2e-3, 'diffusion', LATENT_FLOW, dict(layers=4, width=384), 2e-3, FLOW[1]),
+    'codes_transformer': ('codec', dict(quantizer='vq'), 1e-3, 'autoregressive', dict(), dict(layers=3, width=96, heads=3), 1e-3, dict()),
 }
 
 STEPS = {
@@ -58,14 +58,14 @@ STEPS = {
     'hinge_sn_conv': 3000, 'r1r2_mlp': 12660, 'r1r2_conv': 1980, 'acgan_conv': 2820, 'projection_conv': 2220, 'diffaugment_conv': 2580,
     'own_start_conv': 2460,   # its network and game are nonsaturating_conv's
     'vae_conv': 4740, 'beta_vae_conv': 4620, 'conditional_vae_conv': 4260, 'autoencoder_mixture_conv': 4500,
-    'r1r2_r3gan': 480, 'diffusion_unet': 1260, 'picture_diffusion_dit': 1080, 'flow_dit': 1020, 'flow_mlp': 8520, 'consistency_unet': 1140,
-    'latent_dit': 420, 'latent_mlp': 5040, 'codes_transformer': 720,
-    'latent_dit_codec': 900, 'latent_mlp_codec': 1620, 'codes_transformer_codec': 900,
+    'r1r2_r3gan': 480, 'diffusion_unet': 1260, 'diffusion_dit': 1080, 'flow_dit': 1020, 'flow_mlp': 8520, 'consistency_unet': 1140,
+    'latent_dit': 420, 'latent_mlp': 6240, 'codes_transformer': 720,
+    'latent_dit_codec': 900, 'latent_mlp_codec': 9000, 'codes_transformer_codec': 900,
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
           for network in ('mlp', 'conv')), 'own_start_conv', 'acgan_conv', 'projection_conv', 'diffaugment_conv',
         *(f'{coder}_conv' for coder in CODERS),
-        'r1r2_r3gan', 'diffusion_unet', 'picture_diffusion_dit', 'flow_dit', 'flow_mlp', 'consistency_unet', *OF_CODEC]
+        'r1r2_r3gan', 'diffusion_unet', 'diffusion_dit', 'flow_dit', 'flow_mlp', 'consistency_unet', *OF_CODEC]
 LONGER = {'half_hour_': 10, 'hour_': 20}   # before a row's name: so many times its steps
 
 
@@ -75,11 +75,11 @@ def get_config(row=''):
     raise core.InputError(f'{row!r} is not a row: there are {", ".join(ROWS)}')
   kind, network = row.rsplit('_', 1)
   if network == 'codec':
-    of_codec, family, *_ = OF_CODEC[kind]
-    config = base('fashion_mnist', 'vqvae', of_codec, model=dict(learning_rate=1e-3, warmup=50, schedule='cosine', ema=.999))
+    of_codec, family, rate, *_ = OF_CODEC[kind]
+    config = base('fashion_mnist', 'vqvae', of_codec, model=dict(learning_rate=rate, warmup=50, schedule='cosine', ema=.999))
   elif row in OF_CODEC:
-    _, _, name, family, sizes, sample = OF_CODEC[row]
-    config = base('fashion_mnist', name, network, model=dict(learning_rate=1e-3, warmup=100, schedule='cosine', ema_width=.1))
+    *_, name, family, sizes, rate, sample = OF_CODEC[row]
+    config = base('fashion_mnist', name, network, model=dict(learning_rate=rate, warmup=100, schedule='cosine', ema_width=.1))
     config.network.update(sizes)
     config.sample.update(sample)
     config.encode_ahead = True

@@ -73,8 +73,7 @@ def one(row, seed, runs) -> dict:
   resumed, spent = any(pathlib.Path(f'{workdir}{codec}').exists() for codec in ('', '_codec')), processor_seconds()
   train(row, seed, workdir, *coded(row, seed, workdir))
   spent = processor_seconds() - spent
-  conditional = rows.longer(row)[1].startswith(('acgan', 'projection', 'conditional'))
-  names = EVALS if conditional else ','.join(name for name in EVALS.split(',') if name not in ('agreement', 'cas'))
+  names = EVALS if rows.get_config(row).family.get('condition') else ','.join(name for name in EVALS.split(',') if name not in ('agreement', 'cas'))
   began = time.monotonic()
   study.verb('evaluate', f'--workdir={workdir}', f'--config.evals={names}', '--config.eval_examples=10000')
   record = manifest.read(workdir)

@@ -1,5 +1,6 @@
 """Diffusion under networks that predict what is best on Gaussian data: losses are least there, likelihoods exact."""
 import math
+import sys
 
 import flax.linen as nn
 import jax
@@ -70,7 +71,8 @@ def test_every_loss_is_least_at_the_posterior_mean(monkeypatch, objective, weigh
 
 @pytest.mark.parametrize('schedule, dims', [('cosine', 40), *((schedule, 3) for schedule in schedules.SCHEDULES)])
 def test_the_odes_likelihood_of_a_gaussian(monkeypatch, schedule, dims):
-  """Also by Hutchinson's probe, exact where the divergence is the same along every axis."""
+  """Also by Hutchinson's probe, exact where the divergence is the same along every axis. All levels are told: none was trained here."""
+  monkeypatch.setitem(schedules.SCHEDULES, schedule, schedules.SCHEDULES[schedule]._replace(told=(-math.inf, math.inf)))
   made = game(monkeypatch, dims, schedule=schedule, objective='velocity', ode_steps=100, **learned(schedule))
   batch = examples(5, dims)
   found = made.family.score(start(made), batch, keys(5))['ode']
@@ -126,6 +128,26 @@ def test_learned_ends_are_trained_with_the_bound_that_score_reports(monkeypatch)
     np.testing.assert_allclose(gradient[i], slope, rtol=.05, atol=2e-3)
   with pytest.raises(core.InputError, match='bound'):
     game(monkeypatch, schedule='learned')
+
+
+@pytest.mark.parametrize('sampler', ['euler', 'heun', 'dpm2m'])
+@pytest.mark.parametrize('schedule', ['edm', 'logit_normal'])
+def test_a_network_is_told_no_level_that_it_hardly_saw(monkeypatch, schedule, sampler):
+  told = []
+
+  class Ear(Best):
+    def __call__(self, scaled_B, level_B, condition_BxE=None):
+      jax.debug.callback(told.append, level_B)
+      return super().__call__(scaled_B, level_B, condition_BxE)
+  monkeypatch.setattr(sys.modules[__name__], 'Best', Ear)
+  made = game(monkeypatch, schedule=schedule, objective='edm', sample=dict(sampler=sampler, steps=100))
+  state, schedule = start(made), schedules.SCHEDULES[schedule]
+  told.clear()
+  made.family.sample(state, keys(3))
+  jax.effects_barrier()
+  levels = jnp.log(jnp.divide(*schedule.path(schedule.draw(jnp.linspace(0, 1, 100_001)[1:-1]))[::-1]))
+  seen = np.quantile(levels, [.0009, .0011, .9989, .9991])
+  assert seen[0] <= np.min(told) <= seen[1] and seen[2] <= np.max(told) <= seen[3]
 
 
 def test_pixels_cost_what_all_levels_say():
