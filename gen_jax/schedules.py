@@ -21,8 +21,7 @@ class Schedule(NamedTuple):
   path: Callable                       # t in [0, 1] -> (alpha, sigma), their ratio rising
   time: Callable                       # level -> t, the inverse of path's level
   draw: Callable = lambda u: u         # uniform u -> the t to train at
-  # Where draws thin out, the last levels that are told to a network: sampling starts at noise alone, of whose level it has learnt nothing, and what
-  # it makes of that is the worse the longer it was trained (experiments/fashion_mnist).
+  # Where draws thin out, the last levels that are told to a network: sampling starts at noise alone, of whose level it would have learnt nothing.
   told: tuple[float, float] = (-math.inf, math.inf)
 
 

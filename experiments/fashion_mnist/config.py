@@ -12,7 +12,7 @@ PLAYER = dict(learning_rate=2e-4, b1=.5)
 CRITIC = dict(PLAYER, b1=0., b2=.9)
 
 # Networks that make steps enough in the budget.
-SIZES = {'dit': dict(layers=4, width=96), 'mlp': dict(layers=4), 'unet': dict()}
+SIZES = {'dit': dict(layers=4, width=96), 'unet': dict()}
 
 # What a game is whatever its network: (options of the family, of the discriminator, of the generator).
 GAMES = {
@@ -58,14 +58,14 @@ STEPS = {
     'hinge_sn_conv': 3000, 'r1r2_mlp': 12660, 'r1r2_conv': 1980, 'acgan_conv': 2820, 'projection_conv': 2220, 'diffaugment_conv': 2580,
     'own_start_conv': 2460,   # its network and game are nonsaturating_conv's
     'vae_conv': 4740, 'beta_vae_conv': 4620, 'conditional_vae_conv': 4260, 'autoencoder_mixture_conv': 4500,
-    'r1r2_r3gan': 480, 'diffusion_unet': 1260, 'diffusion_dit': 1080, 'flow_dit': 1020, 'flow_mlp': 8520, 'consistency_unet': 1140,
+    'r1r2_r3gan': 480, 'diffusion_unet': 1260, 'diffusion_dit': 1080, 'flow_dit': 1020, 'consistency_unet': 1140,
     'latent_dit': 420, 'latent_mlp': 6240, 'codes_transformer': 720,
     'latent_dit_codec': 900, 'latent_mlp_codec': 9000, 'codes_transformer_codec': 900,
 }
 ROWS = [*(f'{game}_{network}' for game in ('minimax', 'nonsaturating', 'least_squares', 'wgan', 'wgan_gp', 'hinge_sn', 'r1r2')
           for network in ('mlp', 'conv')), 'own_start_conv', 'acgan_conv', 'projection_conv', 'diffaugment_conv',
         *(f'{coder}_conv' for coder in CODERS),
-        'r1r2_r3gan', 'diffusion_unet', 'diffusion_dit', 'flow_dit', 'flow_mlp', 'consistency_unet', *OF_CODEC]
+        'r1r2_r3gan', 'diffusion_unet', 'diffusion_dit', 'flow_dit', 'consistency_unet', *OF_CODEC]
 LONGER = {'half_hour_': 10, 'hour_': 20}   # before a row's name: so many times its steps
 
 
