@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.scipy.special import ndtri
 
 EDGE = 1e-3   # how near the ends of a path come to data and to noise alone
-RARE = -statistics.NormalDist().inv_cdf(1e-3)   # deviations from a normal's mean that one draw in a thousand exceeds, on either side
+RARE = -statistics.NormalDist().inv_cdf(1e-3)   # deviations from a normal's mean that one draw in a thousand exceeds
 LEARNED = (-6.65, 5.)   # the levels at which learned ends start: a sixth of a pixel's level, and noise alone
 
 
@@ -21,8 +21,9 @@ class Schedule(NamedTuple):
   path: Callable                       # t in [0, 1] -> (alpha, sigma), their ratio rising
   time: Callable                       # level -> t, the inverse of path's level
   draw: Callable = lambda u: u         # uniform u -> the t to train at
-  # Where draws thin out, the last levels that are told to a network: sampling starts at noise alone, of whose level it would have learnt nothing.
-  told: tuple[float, float] = (-math.inf, math.inf)
+  # Where draws thin out towards noise, the last level that a network is told: sampling starts at noise alone, of whose level it would have learnt
+  # nothing.
+  told: float = math.inf
 
 
 def _cosine():
@@ -52,13 +53,13 @@ def _edm(smallest=.002, largest=80., rho=7., mean=-1.2, deviation=1.2):
   low, high = smallest**(1 / rho), largest**(1 / rho)
   time = lambda level: (jnp.exp(level / rho) - low) / (high - low)
   return Schedule(lambda t: (jnp.ones_like(t), (low + t * (high - low))**rho), time,
-                  lambda u: jnp.clip(time(mean + deviation * ndtri(u)), 0, 1), (mean - RARE * deviation, mean + RARE * deviation))
+                  lambda u: jnp.clip(time(mean + deviation * ndtri(u)), 0, 1))
 
 
-def _rectified(*draw_and_told):
+def _rectified():
   """alpha = 1 - sigma (Liu et al. 2023, https://arxiv.org/abs/2209.03003)."""
   sigma = lambda t: EDGE + (1 - 2 * EDGE) * t
-  return Schedule(lambda t: (1 - sigma(t), sigma(t)), lambda level: (jax.nn.sigmoid(level) - EDGE) / (1 - 2 * EDGE), *draw_and_told)
+  return Schedule(lambda t: (1 - sigma(t), sigma(t)), lambda level: (jax.nn.sigmoid(level) - EDGE) / (1 - 2 * EDGE))
 
 
 def even(low, high):
@@ -70,7 +71,7 @@ def even(low, high):
 SCHEDULES = {
     'linear': _linear(), 'cosine': _cosine(), 'edm': _edm(), 'rectified': _rectified(),
     # The rectified path, trained more in its middle (Esser et al. 2024, https://arxiv.org/abs/2403.03206, eq. 19).
-    'logit_normal': _rectified(lambda u: jax.nn.sigmoid(ndtri(u)), (-RARE, RARE)),
+    'logit_normal': _rectified()._replace(draw=lambda u: jax.nn.sigmoid(ndtri(u)), told=RARE),
     'learned': even(*LEARNED),   # as it starts
 }
 

@@ -28,7 +28,7 @@ COLUMNS = {'FID': 'fid', 'KID x 1000': 'kid', 'logit of training pictures': 'dis
 
 
 def floor() -> dict:
-  """The distances from the held-out pictures of training pictures, which are of other emoji: as many of each category as of the samples."""
+  """The distances from the held-out pictures of training pictures, which are of other emoji: about as many of each category as of the samples."""
   config = base('emoji', 'gan', 'conv', discriminator={}, generator={})
   sources = {split: emoji.make(config.data, split) for split in ('train', 'test')}
   ruler = extractors.make('random', 'emoji', sources['test'].spec)

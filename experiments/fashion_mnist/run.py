@@ -73,7 +73,8 @@ def one(row, seed, runs) -> dict:
   resumed, spent = any(pathlib.Path(f'{workdir}{codec}').exists() for codec in ('', '_codec')), processor_seconds()
   train(row, seed, workdir, *coded(row, seed, workdir))
   spent = processor_seconds() - spent
-  names = EVALS if rows.get_config(row).family.get('condition') else ','.join(name for name in EVALS.split(',') if name not in ('agreement', 'cas'))
+  unasked = () if rows.get_config(row).family.get('condition', False) not in (False, 'none') else ('agreement', 'cas')
+  names = ','.join(name for name in EVALS.split(',') if name not in unasked)
   began = time.monotonic()
   study.verb('evaluate', f'--workdir={workdir}', f'--config.evals={names}', '--config.eval_examples=10000')
   record = manifest.read(workdir)

@@ -127,11 +127,11 @@ def make(config, spec) -> core.Family:
 
   def predict(params, x_B, t_B, condition_B):
     """(the network's prediction, the clean x in it) at the times t_B."""
-    alpha_B, sigma_B = schedule_of(params).path(t_B)
+    schedule = schedule_of(params)
+    alpha_B, sigma_B = schedule.path(t_B)
     alpha, sigma = over(alpha_B, x_B), over(sigma_B, x_B)
     scaled = x_B / jnp.sqrt(sigma**2 + (alpha * o.deviation)**2)
-    told_B = jnp.clip(jnp.log(sigma_B / alpha_B), *schedule_of(params).told)
-    out = net.apply({'params': params}, scaled, told_B, condition_B)
+    out = net.apply({'params': params}, scaled, jnp.minimum(jnp.log(sigma_B / alpha_B), schedule.told), condition_B)
     return out, schedules.solve(x_B, out, alpha, sigma, *objective(alpha, sigma, o.deviation))[0]
 
   def noised(schedule, x_B, t_B, e_B):

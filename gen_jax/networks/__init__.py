@@ -17,7 +17,8 @@ class Parts(NamedTuple):
   """None: the network has no such part."""
   encoder: nn.Module | None = None     # x_BxHxWxC or x_BxD -> h_BxF, or [B, h, w, F]
   decoder: nn.Module | None = None     # z_BxZ, or [B, h, w, Z] -> x, before any squashing; its field `channels` says how many C are made
-  denoiser: nn.Module | None = None    # (x_B, level_B, condition_BxE or None) -> as x, with `channels`; level_B is log(sigma / alpha) of x's noise
+  denoiser: nn.Module | None = None    # (x_B, level_B, condition_BxE or None) -> as x, with `channels`; level_B is log(sigma / alpha) of x's noise,
+                                       # at most the schedule's `told`
   causal: nn.Module | None = None      # (tokens_BxL, ...) -> logits [B, L, vocabulary], each of what comes before; with a cache (transformer).
                                        # Tokens may be weights of them all, [B, L, vocabulary] (`mixed`)
   maps: bool = False                   # whether encoder and decoder are of maps [B, h, w, F], not of vectors
