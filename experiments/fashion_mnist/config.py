@@ -37,7 +37,7 @@ CODERS = {
     'autoencoder_mixture': dict(posterior='deterministic', mixture=10),
 }
 # (options of the family, of sampling). Guided, a sample takes 20 evaluations of the network, 18 by midpoint.
-FLOW = dict(schedule='logit_normal', objective='flow', condition=True), dict(sampler='midpoint', steps=5, guidance=2.)
+FLOW = dict(schedule='logit_normal', objective='flow', condition=True), dict(sampler='midpoint', steps=5, guidance=2.5, guidance_to=.8)
 DIFFUSIONS = {
     'diffusion': (dict(schedule='cosine', objective='data', weight='min_snr', condition=True), dict(sampler='dpm2m', steps=10, guidance=2.)),
     'flow': FLOW,
